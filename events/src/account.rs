@@ -1,0 +1,172 @@
+//! `account-{aci}`: who an account is, which devices it has, and what protects it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec::event_family;
+use crate::ids::{DeviceId, Generation, Pni, RegistrationId};
+use crate::personal::{Personal, PersonalField, VisitPersonal};
+use crate::values::e164::E164;
+use crate::values::hashes::{LinkTokenHash, SaltedHash, UnidentifiedAccessKey};
+use crate::values::keys::EcPublicKey;
+use crate::values::{Capabilities, EncryptedDeviceName};
+
+event_family! {
+    /// What can happen to an account.
+    AccountEvent in Account {
+        1 AccountRegistered { number, access.key, primary }
+        2 AccountReregistered { number, access.key, primary }
+        3 DeviceLinked { device }
+        4 DeviceRemoved { }
+        5 AttributesChanged { access.key }
+        6 AccountDeleted { }
+    }
+}
+
+/// A number was verified and nobody had an account with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountRegistered {
+    /// The number.
+    pub number: Personal<E164>,
+    /// Its pseudonym.
+    pub pni: Pni,
+    /// The public keys of its identities, where the client sent them.
+    pub identity: IdentityKeys,
+    /// Device 1.
+    pub primary: NewDevice,
+    /// Who may reach it, and how.
+    pub access: Access,
+    /// What protects it.
+    pub protection: Protection,
+}
+
+/// A number was verified again: same account, everything else new. All earlier devices are gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountReregistered {
+    /// The number.
+    pub number: Personal<E164>,
+    /// Its pseudonym.
+    pub pni: Pni,
+    /// The new public keys of its identities.
+    pub identity: IdentityKeys,
+    /// The new device 1.
+    pub primary: NewDevice,
+    /// Who may reach it, and how.
+    pub access: Access,
+    /// What protects it.
+    pub protection: Protection,
+}
+
+/// Another device was attached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceLinked {
+    /// The device.
+    pub device: NewDevice,
+    /// The token that allowed it; it is spent now.
+    pub token: LinkTokenHash,
+}
+
+/// A device was detached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceRemoved {
+    /// The device.
+    pub device: DeviceId,
+    /// Which of the devices that had this id.
+    pub generation: Generation,
+}
+
+/// A device told anew what it is and how the account wants to be reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttributesChanged {
+    /// The device that spoke.
+    pub device: DeviceId,
+    /// What it said of itself.
+    pub traits: DeviceTraits,
+    /// Who may reach the account, and how.
+    pub access: Access,
+    /// What protects the account. A missing recovery password leaves the earlier one in force.
+    pub protection: Protection,
+}
+
+/// The account is gone. Its number is free; its personal values can no longer be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountDeleted {
+    /// The number's pseudonym at the end.
+    pub pni: Pni,
+}
+
+/// The public halves of an account's two identities. Absent until a client that registered without keys sends them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentityKeys {
+    /// Of the account.
+    pub aci: Option<EcPublicKey>,
+    /// Of the number.
+    pub pni: Option<EcPublicKey>,
+}
+
+/// Who may reach the account, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// What anonymous senders must know.
+    pub key: Option<Personal<UnidentifiedAccessKey>>,
+    /// Whether anonymous senders need to know nothing.
+    pub unrestricted: bool,
+    /// Whether the account can be found by its number.
+    pub discoverable: bool,
+}
+
+/// What protects the account from whoever gets hold of its number.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Protection {
+    /// Asked for when the number is registered again.
+    pub registration_lock: Option<SaltedHash>,
+    /// Stands in for a verification session when the number is registered again.
+    pub recovery_password: Option<SaltedHash>,
+}
+
+/// A device as it joins an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewDevice {
+    /// Its number within the account.
+    pub id: DeviceId,
+    /// Which of the devices that had this id; what its keys and mailbox are filed under.
+    pub generation: Generation,
+    /// Its registration id for the account's identity.
+    pub registration_id: RegistrationId,
+    /// Its registration id for the number's identity.
+    pub pni_registration_id: Option<RegistrationId>,
+    /// The hash of its password.
+    pub credential: SaltedHash,
+    /// What it says of itself.
+    pub traits: DeviceTraits,
+    /// How to wake it, unless it fetches its messages by itself.
+    pub push: Option<Personal<PushToken>>,
+}
+
+impl VisitPersonal for NewDevice {
+    fn visit_personal(&mut self, visit: &mut dyn FnMut(&mut dyn PersonalField)) {
+        self.push.visit_personal(visit);
+    }
+}
+
+/// What a device says of itself, and may say anew.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceTraits {
+    /// Its name, readable to its owner only.
+    pub name: Option<EncryptedDeviceName>,
+    /// Whether it fetches messages without being woken.
+    pub fetches_messages: bool,
+    /// What it can do.
+    pub capabilities: Capabilities,
+    /// The kind of application, in its own words.
+    pub agent: Option<Box<str>>,
+}
+
+/// Where a push service finds a device.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PushToken {
+    /// Apple.
+    Apn(Box<str>),
+    /// Google.
+    Fcm(Box<str>),
+}

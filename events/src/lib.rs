@@ -1,0 +1,31 @@
+#![doc = include_str!("../README.md")]
+
+pub mod account;
+pub mod codec;
+pub mod ids;
+pub mod keys;
+pub mod mailbox;
+pub mod metadata;
+pub mod number;
+pub mod operator;
+pub mod payload;
+pub mod personal;
+pub mod ports;
+pub mod store;
+pub mod stream;
+pub mod values;
+pub mod verification;
+
+pub use codec::{AnyEvent, DecodeError, Event};
+pub use ids::{
+    Aci, DeviceId, EventId, Generation, MessageGuid, Pni, RegistrationId, ServiceId, SessionId,
+};
+pub use metadata::{Actor, Metadata, RequestId};
+pub use payload::{Payload, PayloadId, PayloadRef};
+pub use personal::{Personal, Subject};
+pub use store::{
+    Append, AppendError, Appended, Batch, EventStore, Expected, NewEvent, Position, ReadError,
+    Recorded, Revision,
+};
+pub use stream::{Family, StreamId};
+pub use values::{Timestamp, e164::E164};

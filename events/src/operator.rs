@@ -1,0 +1,50 @@
+//! `operator-{id}`: what administrators did to the system itself.
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec::event_family;
+use crate::store::Position;
+
+event_family! {
+    /// What an administrator can have done.
+    OperatorEvent in Operator {
+        1 ProjectionRebuilt { }
+        2 EventParked { }
+        3 EventUnparked { }
+    }
+}
+
+/// A read model was built anew from the log and took the place of the old one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProjectionRebuilt {
+    /// The read model's name.
+    pub model: Box<str>,
+    /// The version of its tables.
+    pub version: u32,
+    /// How many events went into it.
+    pub events: u64,
+    /// How far it had read when it took over.
+    pub through: Position,
+}
+
+/// A projection was told to pass over an event that it cannot take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventParked {
+    /// The projection.
+    pub model: Box<str>,
+    /// The event.
+    pub position: Position,
+    /// Why, in the operator's words.
+    pub reason: Box<str>,
+}
+
+/// A parked event may be applied again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventUnparked {
+    /// The projection.
+    pub model: Box<str>,
+    /// The event.
+    pub position: Position,
+    /// Why, in the operator's words.
+    pub reason: Box<str>,
+}

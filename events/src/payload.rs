@@ -1,0 +1,92 @@
+//! Bytes that clients own: message ciphertext, pages of pre-keys.
+//!
+//! They never sit in the log. An event carries a [`PayloadRef`]; the bytes stand beside the log under their id, are
+//! written in the same transaction, and are erased when their purpose ends. History then still tells that there were
+//! so many bytes with this digest.
+
+use std::fmt;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use crate::values::{InvalidBytes, base64_serde};
+
+/// Where a payload stands in the payload store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PayloadId(pub Uuid);
+
+impl fmt::Display for PayloadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// SHA-256 of a payload.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct PayloadDigest(pub [u8; 32]);
+
+impl TryFrom<Vec<u8>> for PayloadDigest {
+    type Error = InvalidBytes;
+
+    fn try_from(bytes: Vec<u8>) -> Result<Self, InvalidBytes> {
+        bytes
+            .try_into()
+            .map(Self)
+            .map_err(|_| InvalidBytes("a SHA-256 hash (32 bytes)"))
+    }
+}
+
+impl AsRef<[u8]> for PayloadDigest {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PayloadDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PayloadDigest({}…)", hex::encode(&self.0[..4]))
+    }
+}
+
+base64_serde!(PayloadDigest);
+
+/// What an event says of a payload. It stays true after the bytes are gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PayloadRef {
+    /// Where the bytes are, until they are erased.
+    pub id: PayloadId,
+    /// How many bytes there are.
+    pub length: u32,
+    /// Their SHA-256.
+    pub sha256: PayloadDigest,
+}
+
+/// Bytes on their way into the payload store.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Payload {
+    /// Where they will stand.
+    pub id: PayloadId,
+    /// The bytes.
+    pub bytes: Bytes,
+}
+
+impl Payload {
+    /// What the event has to carry.
+    pub fn reference(&self) -> PayloadRef {
+        PayloadRef {
+            id: self.id,
+            length: u32::try_from(self.bytes.len())
+                .expect("the doors' size limits lie far below 4 GiB"),
+            sha256: PayloadDigest(Sha256::digest(&self.bytes).into()),
+        }
+    }
+}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Payload({}, {} bytes)", self.id, self.bytes.len())
+    }
+}

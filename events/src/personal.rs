@@ -1,0 +1,341 @@
+//! Personal values inside events: sealed with a key that stands beside the log and can be destroyed.
+//!
+//! In memory a [`Personal`] is clear, or erased. In the log it is only ever sealed: [`Personal::Clear`] refuses to be
+//! serialised, so a value that nobody sealed cannot reach the store. Destroying a subject's key turns every value that
+//! was sealed with it into [`Personal::Erased`] on the next read; the events themselves do not change.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use aes_gcm_siv::aead::{Aead as _, KeyInit as _, Payload as Sealing};
+use aes_gcm_siv::{Aes256GcmSiv, Nonce};
+use async_trait::async_trait;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use crate::ids::{Aci, Pni};
+use crate::ports::Entropy;
+use crate::values::{InvalidBytes, base64_serde};
+
+/// Whose values a key protects, and with whom they disappear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Subject {
+    /// An account: destroyed when it is deleted.
+    Account(Aci),
+    /// A phone number that is being verified: destroyed with the account that holds it, or swept after its sessions.
+    Number(Pni),
+}
+
+impl Subject {
+    /// What the key is filed under.
+    pub const fn uuid(self) -> Uuid {
+        match self {
+            Self::Account(aci) => aci.uuid(),
+            Self::Number(pni) => pni.uuid(),
+        }
+    }
+}
+
+/// Names a key without telling it. A subject that comes back after erasure gets a new key with a new id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct KeyId(pub Uuid);
+
+/// A subject's key: AES-256-GCM-SIV, which forgives a repeated nonce.
+#[derive(Clone)]
+pub struct SubjectKey {
+    /// Its name.
+    pub id: KeyId,
+    secret: Zeroizing<[u8; 32]>,
+}
+
+const NONCE_LEN: usize = 12;
+
+impl SubjectKey {
+    /// Wraps a stored key.
+    pub fn new(id: KeyId, secret: [u8; 32]) -> Self {
+        Self {
+            id,
+            secret: Zeroizing::new(secret),
+        }
+    }
+
+    /// Draws a new key.
+    pub fn generate(entropy: &dyn Entropy) -> Self {
+        Self::new(
+            KeyId(uuid::Builder::from_random_bytes(entropy.bytes()).into_uuid()),
+            entropy.bytes(),
+        )
+    }
+
+    /// The 32 bytes, for the store that keeps them.
+    pub fn secret(&self) -> &[u8; 32] {
+        &self.secret
+    }
+
+    fn seal(&self, plaintext: &[u8], entropy: &dyn Entropy) -> Sealed {
+        let nonce: [u8; NONCE_LEN] = entropy.bytes();
+        let ciphertext = self
+            .cipher()
+            .encrypt(
+                &Nonce::from(nonce),
+                Sealing {
+                    msg: plaintext,
+                    aad: self.id.0.as_bytes(),
+                },
+            )
+            .expect("personal values lie far below the cipher's limit of 64 GiB");
+        Sealed {
+            key: self.id,
+            bytes: SealedBytes([nonce.as_slice(), &ciphertext].concat()),
+        }
+    }
+
+    fn open(&self, sealed: &Sealed) -> Option<Zeroizing<Vec<u8>>> {
+        let (nonce, ciphertext) = sealed.bytes.0.split_first_chunk::<NONCE_LEN>()?;
+        self.cipher()
+            .decrypt(
+                &Nonce::from(*nonce),
+                Sealing {
+                    msg: ciphertext,
+                    aad: self.id.0.as_bytes(),
+                },
+            )
+            .ok()
+            .map(Zeroizing::new)
+    }
+
+    fn cipher(&self) -> Aes256GcmSiv {
+        Aes256GcmSiv::new(&(*self.secret).into())
+    }
+}
+
+impl fmt::Debug for SubjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SubjectKey({})", self.id.0)
+    }
+}
+
+/// A value as the log keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sealed {
+    /// The key that opens it, while there is one.
+    key: KeyId,
+    /// Nonce (12 bytes), ciphertext and tag.
+    #[serde(rename = "box")]
+    bytes: SealedBytes,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct SealedBytes(Vec<u8>);
+
+impl TryFrom<Vec<u8>> for SealedBytes {
+    type Error = InvalidBytes;
+
+    fn try_from(bytes: Vec<u8>) -> Result<Self, InvalidBytes> {
+        Ok(Self(bytes))
+    }
+}
+
+impl AsRef<[u8]> for SealedBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+base64_serde!(SealedBytes);
+
+/// A personal value: clear in memory, sealed in the log, erased once its key is gone.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Personal<T> {
+    /// Readable. Cannot be stored.
+    Clear(T),
+    /// As stored. Cannot be read.
+    Sealed(Sealed),
+    /// The key is destroyed; nobody will ever read it again.
+    Erased,
+}
+
+impl<T> Personal<T> {
+    /// The value, unless it has been erased (or not been opened).
+    pub fn known(&self) -> Option<&T> {
+        match self {
+            Self::Clear(value) => Some(value),
+            Self::Sealed(_) | Self::Erased => None,
+        }
+    }
+}
+
+impl<T> From<T> for Personal<T> {
+    fn from(value: T) -> Self {
+        Self::Clear(value)
+    }
+}
+
+impl<T> fmt::Debug for Personal<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Clear(_) => "Personal(clear)",
+            Self::Sealed(_) => "Personal(sealed)",
+            Self::Erased => "Personal(erased)",
+        })
+    }
+}
+
+impl<T> Serialize for Personal<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Sealed(sealed) => sealed.serialize(serializer),
+            Self::Clear(_) | Self::Erased => Err(serde::ser::Error::custom(
+                "a personal value must be sealed before it is stored",
+            )),
+        }
+    }
+}
+
+impl<'de, T> Deserialize<'de> for Personal<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Sealed::deserialize(deserializer).map(Self::Sealed)
+    }
+}
+
+/// A sealed value that its own key does not open: the stored bytes have been changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a personal value does not open with its key {}: its stored bytes were changed", .0.0)]
+pub struct Tampered(KeyId);
+
+/// A field of an event that holds a [`Personal`] value, whatever its type.
+pub trait PersonalField {
+    /// Seals a clear value.
+    fn seal(&mut self, key: &SubjectKey, entropy: &dyn Entropy);
+    /// The key that opens the field, if it is sealed.
+    fn key(&self) -> Option<KeyId>;
+    /// Opens a sealed value, or marks it as erased if `keys` has its key no more.
+    fn open(&mut self, keys: &HashMap<KeyId, SubjectKey>) -> Result<(), Tampered>;
+}
+
+impl<T: Serialize + DeserializeOwned> PersonalField for Personal<T> {
+    fn seal(&mut self, key: &SubjectKey, entropy: &dyn Entropy) {
+        if let Self::Clear(value) = self {
+            let plaintext =
+                Zeroizing::new(serde_json::to_vec(value).expect("personal values are plain data"));
+            *self = Self::Sealed(key.seal(&plaintext, entropy));
+        }
+    }
+
+    fn key(&self) -> Option<KeyId> {
+        match self {
+            Self::Sealed(sealed) => Some(sealed.key),
+            Self::Clear(_) | Self::Erased => None,
+        }
+    }
+
+    fn open(&mut self, keys: &HashMap<KeyId, SubjectKey>) -> Result<(), Tampered> {
+        if let Self::Sealed(sealed) = self {
+            *self = match keys.get(&sealed.key) {
+                None => Self::Erased,
+                Some(key) => {
+                    let plaintext = key.open(sealed).ok_or(Tampered(sealed.key))?;
+                    Self::Clear(
+                        serde_json::from_slice(&plaintext).map_err(|_| Tampered(sealed.key))?,
+                    )
+                }
+            };
+        }
+        Ok(())
+    }
+}
+
+/// Something in an event that holds personal values: a field, an optional one, or a part with fields of its own.
+pub trait VisitPersonal {
+    /// Shows each of them to `visit`.
+    fn visit_personal(&mut self, visit: &mut dyn FnMut(&mut dyn PersonalField));
+}
+
+impl<T: Serialize + DeserializeOwned> VisitPersonal for Personal<T> {
+    fn visit_personal(&mut self, visit: &mut dyn FnMut(&mut dyn PersonalField)) {
+        visit(self);
+    }
+}
+
+impl<V: VisitPersonal> VisitPersonal for Option<V> {
+    fn visit_personal(&mut self, visit: &mut dyn FnMut(&mut dyn PersonalField)) {
+        if let Some(inner) = self {
+            inner.visit_personal(visit);
+        }
+    }
+}
+
+/// The store of subjects' keys failed.
+#[derive(Debug, thiserror::Error)]
+#[error("the store of personal keys is unavailable")]
+pub struct KeysUnavailable(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+/// Where subjects' keys are kept: beside the log, never in it.
+#[async_trait]
+pub trait SubjectKeys: Send + Sync + 'static {
+    /// The subject's key; made on first use, and one only however many ask at once.
+    async fn obtain(&self, subject: Subject) -> Result<SubjectKey, KeysUnavailable>;
+
+    /// Those of the keys that still exist.
+    async fn find(&self, ids: &[KeyId]) -> Result<HashMap<KeyId, SubjectKey>, KeysUnavailable>;
+
+    /// Destroys the subject's key for good; tells whether there was one.
+    async fn destroy(&self, subject: Subject) -> Result<bool, KeysUnavailable>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    struct Counting;
+
+    impl Entropy for Counting {
+        fn fill(&self, bytes: &mut [u8]) {
+            for (i, byte) in bytes.iter_mut().enumerate() {
+                *byte = u8::try_from(i % 251).unwrap();
+            }
+        }
+    }
+
+    fn keys(key: &SubjectKey) -> HashMap<KeyId, SubjectKey> {
+        HashMap::from([(key.id, key.clone())])
+    }
+
+    #[test]
+    fn a_clear_value_cannot_be_stored() {
+        assert!(serde_json::to_string(&Personal::Clear("+12025550100")).is_err());
+    }
+
+    #[test]
+    fn a_sealed_value_opens_with_its_key_and_is_erased_without_it() {
+        let key = SubjectKey::generate(&Counting);
+        let mut value = Personal::Clear("+12025550100".to_owned());
+        value.seal(&key, &Counting);
+        let stored = serde_json::to_string(&value).unwrap();
+        assert!(!stored.contains("2025550100"));
+        let mut read: Personal<String> = serde_json::from_str(&stored).unwrap();
+        assert_eq!(read.key(), Some(key.id));
+        read.open(&keys(&key)).unwrap();
+        assert_eq!(read.known().map(String::as_str), Some("+12025550100"));
+        let mut late: Personal<String> = serde_json::from_str(&stored).unwrap();
+        late.open(&HashMap::new()).unwrap();
+        assert_eq!(late, Personal::Erased);
+    }
+
+    proptest! {
+        #[test]
+        fn a_changed_byte_is_noticed(text in "\\PC{0,40}", at: prop::sample::Index, flip in 1u8..) {
+            let key = SubjectKey::generate(&Counting);
+            let mut value = Personal::Clear(text);
+            value.seal(&key, &Counting);
+            let Personal::Sealed(sealed) = &mut value else { unreachable!() };
+            let at = at.index(sealed.bytes.0.len());
+            sealed.bytes.0[at] ^= flip;
+            prop_assert_eq!(value.open(&keys(&key)), Err(Tampered(key.id)));
+        }
+    }
+}

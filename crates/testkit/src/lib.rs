@@ -1,1 +1,6 @@
 #![doc = include_str!("../README.md")]
+
+pub mod contract;
+pub mod environment;
+pub mod memory;
+pub mod postgres;

@@ -1,0 +1,91 @@
+//! Keeps the directions between crates that `docs` promises: what each may name, and what it must never name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
+
+/// Of our crates, what each may depend on. Tests and benchmarks may use `testkit` besides.
+const MAY_NAME: &[(&str, &[&str])] = &[
+    ("events", &[]),
+    ("crypto", &["events"]),
+    ("commands", &["events", "crypto"]),
+    ("store-postgres", &["events"]),
+    ("subscription", &["events"]),
+    ("projections", &["events", "subscription"]),
+    ("api", &["events", "commands", "projections", "crypto"]),
+    ("replay", &["events", "projections", "subscription", "store-postgres"]),
+    ("testkit", &["events", "store-postgres"]),
+    (
+        "server",
+        &["api", "commands", "crypto", "events", "projections", "replay", "store-postgres", "subscription"],
+    ),
+];
+
+/// Of other people's crates, what each of ours must not depend on, because it would make the layer leak.
+const MUST_NOT_NAME: &[(&str, &[&str])] = &[
+    ("events", &["tokio", "sqlx", "axum", "tonic"]),
+    ("crypto", &["tokio", "sqlx", "axum", "chrono"]),
+    ("commands", &["sqlx", "axum", "tonic"]),
+    ("projections", &["axum", "tonic", "reqwest"]),
+    ("subscription", &["axum", "tonic", "reqwest"]),
+    ("api", &["sqlx"]),
+    ("replay", &["axum", "tonic", "reqwest"]),
+];
+
+fn metadata() -> Metadata {
+    MetadataCommand::new()
+        .manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml"))
+        .no_deps()
+        .exec()
+        .expect("cargo metadata runs in the workspace")
+}
+
+/// What each crate names outside of its tests and benchmarks.
+fn dependencies(metadata: &Metadata, kinds: &[DependencyKind]) -> BTreeMap<String, BTreeSet<String>> {
+    let packages = metadata.packages.iter();
+    packages
+        .map(|package| {
+            let named = package.dependencies.iter().filter(|d| kinds.contains(&d.kind)).map(|d| d.name.clone());
+            (package.name.to_string(), named.collect())
+        })
+        .collect()
+}
+
+#[test]
+fn every_crate_names_only_what_its_layer_allows() {
+    let metadata = metadata();
+    let ours: BTreeSet<_> = metadata.packages.iter().map(|package| package.name.to_string()).collect();
+    let allowed: BTreeMap<_, _> = MAY_NAME.iter().copied().collect();
+    for (name, dependencies) in dependencies(&metadata, &[DependencyKind::Normal, DependencyKind::Build]) {
+        let allowed = allowed.get(name.as_str()).unwrap_or_else(|| panic!("crate {name} has no row in MAY_NAME"));
+        for dependency in dependencies.intersection(&ours) {
+            assert!(allowed.contains(&dependency.as_str()), "{name} must not depend on {dependency}");
+        }
+    }
+}
+
+#[test]
+fn no_layer_reaches_for_what_belongs_to_another() {
+    let dependencies = dependencies(&metadata(), &[DependencyKind::Normal, DependencyKind::Build]);
+    for (name, forbidden) in MUST_NOT_NAME {
+        for foreign in *forbidden {
+            assert!(!dependencies[*name].contains(*foreign), "{name} must not depend on {foreign}");
+        }
+    }
+}
+
+#[test]
+fn the_test_kit_stays_out_of_what_ships() {
+    for (name, dependencies) in dependencies(&metadata(), &[DependencyKind::Normal]) {
+        assert!(!dependencies.contains("testkit"), "{name} names testkit outside of dev-dependencies");
+    }
+}
+
+#[test]
+fn every_crate_has_a_front_page_and_the_licence() {
+    for package in metadata().packages {
+        let readme = package.manifest_path.with_file_name("README.md");
+        assert!(readme.exists(), "{} has no README.md", package.name);
+        assert_eq!(package.license.as_deref(), Some("MIT OR Apache-2.0"), "{}", package.name);
+    }
+}

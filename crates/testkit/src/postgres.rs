@@ -1,0 +1,1 @@
+//! A database for each test, on one private cluster a machine.

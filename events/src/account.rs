@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::codec::event_family;
-use crate::ids::{DeviceId, Generation, Pni, RegistrationId};
+use crate::ids::{DeviceId, Generation, IdentityKind, Pni, RegistrationId};
 use crate::personal::{Personal, PersonalField, VisitPersonal};
 use crate::values::e164::E164;
 use crate::values::hashes::{LinkTokenHash, SaltedHash, UnidentifiedAccessKey};
@@ -19,6 +19,10 @@ event_family! {
         4 DeviceRemoved { }
         5 AttributesChanged { access.key }
         6 AccountDeleted { }
+        7 RegistrationLockFailed { }
+        8 RecoveryPasswordDropped { }
+        9 IdentityKeySet { }
+        10 DeviceSeen { }
     }
 }
 
@@ -39,7 +43,8 @@ pub struct AccountRegistered {
     pub protection: Protection,
 }
 
-/// A number was verified again: same account, everything else new. All earlier devices are gone.
+/// A number was verified again: same account, everything else new. All earlier devices are gone. A missing recovery
+/// password leaves the earlier one in force; a missing registration lock does not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountReregistered {
     /// The number.
@@ -92,6 +97,34 @@ pub struct AttributesChanged {
 pub struct AccountDeleted {
     /// The number's pseudonym at the end.
     pub pni: Pni,
+}
+
+/// Somebody proved the number but did not know the registration lock. No device's password is valid any more, until the
+/// account is registered again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistrationLockFailed {
+    /// Whether the recovery password stays in force: it was the proof of the number, and no lock was offered at all.
+    pub recovery_password_kept: bool,
+}
+
+/// The number was verified by a code, which voids the recovery password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecoveryPasswordDropped {}
+
+/// An account that was registered without keys got the public key of one of its identities.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentityKeySet {
+    /// Which identity.
+    pub identity: IdentityKind,
+    /// Its key, which will not change before the account is registered again.
+    pub key: EcPublicKey,
+}
+
+/// A device proved its password, for the first time on this day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceSeen {
+    /// The device.
+    pub device: DeviceId,
 }
 
 /// The public halves of an account's two identities. Absent until a client that registered without keys sends them.

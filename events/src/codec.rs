@@ -11,6 +11,7 @@ use crate::mailbox::MailboxEvent;
 use crate::metadata::Metadata;
 use crate::number::NumberEvent;
 use crate::operator::OperatorEvent;
+use crate::payload::PayloadRef;
 use crate::personal::{KeyId, PersonalField, SubjectKey, Tampered};
 use crate::store::{Position, Recorded, Revision};
 use crate::stream::{Family, StreamId};
@@ -35,6 +36,9 @@ pub trait Event: Clone + std::fmt::Debug + Send + Sync + Sized + 'static {
 
     /// Reads the current stored form.
     fn from_json(type_name: &str, data: &[u8]) -> Result<Self, DecodeError>;
+
+    /// The event, if it is of this family.
+    fn narrow(event: AnyEvent) -> Option<Self>;
 }
 
 /// A stored event that this version cannot read.
@@ -82,6 +86,12 @@ macro_rules! event_family {
             }
         })+
 
+        impl From<$enum> for $crate::codec::AnyEvent {
+            fn from(event: $enum) -> Self {
+                Self::$family(event)
+            }
+        }
+
         impl $crate::codec::Event for $enum {
             const FAMILY: $crate::stream::Family = $crate::stream::Family::$family;
             const TYPES: &'static [(i16, &'static str)] = &[$(($number, stringify!($name))),+];
@@ -117,6 +127,13 @@ macro_rules! event_family {
                     }),
                 }
                 .map_err(|source| $crate::codec::DecodeError::Malformed { name: type_name.to_owned(), source })
+            }
+
+            fn narrow(event: $crate::codec::AnyEvent) -> Option<Self> {
+                match event {
+                    $crate::codec::AnyEvent::$family(event) => Some(event),
+                    _ => None,
+                }
             }
         }
     };
@@ -162,6 +179,21 @@ impl AnyEvent {
     /// Shows every personal value to `visit`.
     pub fn visit_personal(&mut self, visit: &mut dyn FnMut(&mut dyn PersonalField)) {
         each_family!(self, event => event.visit_personal(visit));
+    }
+
+    /// The stored form. Fails if a personal value is still clear.
+    pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+        each_family!(self, event => event.to_json())
+    }
+
+    /// The bytes beside the log that came with this event.
+    pub const fn payload(&self) -> Option<&PayloadRef> {
+        match self {
+            Self::Keys(KeysEvent::LastResortPreKeySet(event)) => Some(&event.record),
+            Self::Keys(KeysEvent::PreKeysUploaded(event)) => Some(&event.page),
+            Self::Mailbox(MailboxEvent::MessageQueued(event)) => event.content.as_ref(),
+            _ => None,
+        }
     }
 
     fn from_json(family: Family, name: &str, data: &[u8]) -> Result<Self, DecodeError> {

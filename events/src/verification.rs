@@ -16,6 +16,8 @@ event_family! {
         3 CodeSent { }
         4 CodeRejected { }
         5 NumberVerified { }
+        6 ProofRequired { }
+        7 CodeUndelivered { }
     }
 }
 
@@ -53,6 +55,22 @@ pub struct CodeRejected {}
 /// The right code was submitted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NumberVerified {}
+
+/// One more proof was asked for: any one of those asked for is enough.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProofRequired {
+    /// Which.
+    pub proof: Proof,
+}
+
+/// The code that was sent last did not go out: the provider refused. It is void.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeUndelivered {
+    /// On which way it should have gone.
+    pub transport: Transport,
+    /// Whether this number cannot be reached on this way at all.
+    pub permanent: bool,
+}
 
 /// What a session may ask for before it sends a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

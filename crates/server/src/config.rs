@@ -1,0 +1,242 @@
+//! Configuration: one struct a section, from a TOML file and the environment. Unknown keys are errors; secrets are files.
+//!
+//! `HELIOGRAPH_SERVER__HTTP=…` sets `server.http`; `DATABASE_URL` sets `database.url`.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use figment::Figment;
+use figment::providers::{Env, Format as _, Toml};
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use crate::telemetry::LogFormat;
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    #[serde(default)]
+    pub(crate) server: Server,
+    #[serde(default)]
+    pub(crate) tls: Option<Tls>,
+    pub(crate) database: Database,
+    pub(crate) secrets: Secrets,
+    #[serde(default)]
+    pub(crate) verification: Verification,
+    #[serde(default)]
+    pub(crate) api: Api,
+    #[serde(default)]
+    pub(crate) log: Log,
+}
+
+/// Where the server listens.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Server {
+    /// Plain HTTP, for a proxy that ends TLS. Empty: none.
+    pub(crate) http: Option<SocketAddr>,
+    /// HTTPS (needs `[tls]`). Empty: none.
+    pub(crate) https: Option<SocketAddr>,
+    /// Health and metrics. Keep it away from the public.
+    pub(crate) admin: SocketAddr,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            http: Some(SocketAddr::from(([127, 0, 0, 1], 8080))),
+            https: None,
+            admin: SocketAddr::from(([127, 0, 0, 1], 9090)),
+        }
+    }
+}
+
+/// The server's certificate.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tls {
+    /// PEM, the server's certificate first.
+    pub(crate) certificate: PathBuf,
+    /// PEM.
+    pub(crate) key: PathBuf,
+}
+
+/// The Postgres that holds the log and the read models.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Database {
+    /// `postgres://…`; better given as `DATABASE_URL`, since it holds a password.
+    pub(crate) url: SecretString,
+    /// Connections for queries; appending and projecting have their own.
+    #[serde(default = "default_connections")]
+    pub(crate) connections: u32,
+}
+
+const fn default_connections() -> u32 {
+    16
+}
+
+/// Where the server's secret keys are: a file that `heliograph keygen` wrote.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Secrets {
+    pub(crate) file: PathBuf,
+}
+
+/// How phone numbers are verified.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Verification {
+    /// Who sends codes.
+    pub(crate) transport: VerificationTransport,
+    /// With `transport = "webhook"`: where to POST `{number, code, transport, language}`.
+    pub(crate) webhook_url: Option<String>,
+    /// With `transport = "webhook"`: a file whose contents go into `Authorization: Bearer …`.
+    pub(crate) webhook_token_file: Option<PathBuf>,
+    /// A code that is right for every number. For development and tests only.
+    pub(crate) fixed_code: Option<String>,
+    /// Whether a captcha is asked for before a code is sent.
+    pub(crate) captcha: Captcha,
+}
+
+/// Who sends verification codes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum VerificationTransport {
+    /// Nobody: codes appear in the log. For development only.
+    #[default]
+    Log,
+    /// A service of the operator's.
+    Webhook,
+}
+
+/// Whether captchas are asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Captcha {
+    /// None is asked for; a well-formed one is taken if it comes.
+    #[default]
+    Off,
+    /// One is asked for, and any well-formed one is taken. For tests of clients.
+    Any,
+}
+
+/// How the doors behave.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Api {
+    /// Which contract decides where the published and the deployed one differ.
+    pub(crate) dialect: Dialect,
+    /// How long a mutation waits, at the most, for the read models to show it (ms).
+    pub(crate) read_your_writes_ms: u64,
+}
+
+impl Api {
+    pub(crate) const fn read_your_writes(&self) -> Duration {
+        Duration::from_millis(self.read_your_writes_ms)
+    }
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self { dialect: Dialect::default(), read_your_writes_ms: 250 }
+    }
+}
+
+/// Which contract decides where two differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Dialect {
+    /// The request shows which one it follows.
+    #[default]
+    Auto,
+    /// Always the published OpenAPI document.
+    Seed,
+    /// Always what deployed clients expect.
+    Deployed,
+}
+
+/// What the log looks like.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Log {
+    pub(crate) format: LogFormat,
+}
+
+impl Config {
+    /// Reads the file, then the environment, and checks what they say together.
+    pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Self> {
+        let mut figment = Figment::new();
+        if let Some(file) = file {
+            figment = figment.merge(Toml::file_exact(file));
+        }
+        let environment = Env::prefixed("HELIOGRAPH_").split("__");
+        let database = Env::raw().only(&["DATABASE_URL"]).map(|_| "database.url".into());
+        let config: Self = figment
+            .merge(environment)
+            .merge(database)
+            .extract()
+            .context("the configuration is not complete; see `heliograph serve --help`")?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// What no single key can tell.
+    fn check(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            self.server.https.is_none() || self.tls.is_some(),
+            "server.https is set, so tls.certificate and tls.key are needed"
+        );
+        anyhow::ensure!(
+            self.server.http.is_some() || self.server.https.is_some(),
+            "set server.http or server.https: without one nobody can connect"
+        );
+        anyhow::ensure!(
+            self.verification.transport != VerificationTransport::Webhook || self.verification.webhook_url.is_some(),
+            "verification.transport is \"webhook\", so verification.webhook_url is needed"
+        );
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> anyhow::Result<Config> {
+        let config: Config = Figment::from(Toml::string(text)).extract()?;
+        config.check()?;
+        Ok(config)
+    }
+
+    const LEAST: &str = "database.url = \"postgres://localhost\"\nsecrets.file = \"secrets.toml\"\n";
+
+    #[test]
+    fn the_least_configuration_has_sane_defaults() {
+        let config = parse(LEAST).unwrap();
+        assert_eq!(config.server.http.unwrap().port(), 8080);
+        assert_eq!(config.api.read_your_writes(), Duration::from_millis(250));
+        assert_eq!(config.verification.captcha, Captcha::Off);
+    }
+
+    #[test]
+    fn an_unknown_key_is_named() {
+        let error = parse(&format!("{LEAST}api.dialekt = \"seed\"\n")).unwrap_err();
+        assert!(error.to_string().contains("dialekt"), "{error}");
+    }
+
+    #[test]
+    fn https_needs_a_certificate() {
+        let error = parse(&format!("{LEAST}server.https = \"127.0.0.1:8443\"\n")).unwrap_err();
+        assert!(error.to_string().contains("tls.certificate"), "{error}");
+    }
+
+    #[test]
+    fn the_database_password_is_not_shown() {
+        let config = parse("database.url = \"postgres://u:hunter2@localhost\"\nsecrets.file = \"s\"\n").unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+}

@@ -18,7 +18,7 @@ use crate::stream::{Family, StreamId};
 use crate::verification::VerificationEvent;
 
 /// The events of one stream family.
-pub trait Event: Clone + std::fmt::Debug + Send + Sync + Sized + 'static {
+pub trait Event: Into<AnyEvent> + Clone + std::fmt::Debug + Send + Sync + Sized + 'static {
     /// The family whose streams hold these events.
     const FAMILY: Family;
 

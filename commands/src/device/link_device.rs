@@ -1,0 +1,153 @@
+//! Another device joins an account.
+
+use async_trait::async_trait;
+use events::account::DeviceLinked;
+use events::ids::DeviceAddress;
+use events::values::hashes::LinkTokenHash;
+use events::{Aci, DeviceId, Pni, StreamId};
+
+use super::{DEVICE_LIMIT, DeviceAttributes};
+use crate::account::{Account, Live};
+use crate::command::{Command, Refusal, Stop};
+use crate::executor::work::Work;
+use crate::keys::RepeatedUseKeys;
+use crate::keys::repeated_use::NewKeyStreams;
+
+/// Attaches a device to an account whose primary device gave it a linking token.
+#[derive(Clone, Debug)]
+pub struct LinkDevice {
+    /// The account that the token was issued for. The door has checked that it was, and that it is not too old.
+    pub aci: Aci,
+    /// The token's hash.
+    pub token: LinkTokenHash,
+    /// What the device brings.
+    pub attributes: DeviceAttributes,
+    /// Its keys for both identities; `None` from clients that upload them later.
+    pub keys: Option<LinkedDeviceKeys>,
+}
+
+/// The keys of a linked device, signed by the account's identity keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkedDeviceKeys {
+    /// For the account's own identity.
+    pub aci: RepeatedUseKeys,
+    /// For the number's identity.
+    pub pni: RepeatedUseKeys,
+}
+
+/// The device has joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Linked {
+    /// Its address.
+    pub address: DeviceAddress,
+    /// The pseudonym of the account's number.
+    pub pni: Pni,
+}
+
+/// Why the device may not join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LinkDeviceRefused {
+    /// The account is gone.
+    #[error("no such account")]
+    NoSuchAccount,
+    /// The token was used already.
+    #[error("the linking token is spent")]
+    TokenSpent,
+    /// A signature was not made by the account's identity key, or the account has none.
+    #[error("a signature does not belong to the account's identity key")]
+    InvalidSignature,
+    /// No room for another device.
+    #[error("{current} of {limit} devices already linked")]
+    DeviceLimit {
+        /// How many devices the account has.
+        current: usize,
+        /// How many it may have.
+        limit: usize,
+    },
+}
+
+impl Refusal for LinkDeviceRefused {}
+
+impl LinkDevice {
+    /// The rule: the id that the device gets.
+    pub fn decide(&self, account: &Account) -> Result<DeviceId, LinkDeviceRefused> {
+        let live = account
+            .live
+            .as_deref()
+            .ok_or(LinkDeviceRefused::NoSuchAccount)?;
+        if live.has_spent(&self.token) {
+            return Err(LinkDeviceRefused::TokenSpent);
+        }
+        if !self
+            .keys
+            .as_ref()
+            .is_none_or(|keys| keys.are_signed_for(live))
+        {
+            return Err(LinkDeviceRefused::InvalidSignature);
+        }
+        let (current, limit) = (live.devices.len(), DEVICE_LIMIT);
+        if current >= limit {
+            return Err(LinkDeviceRefused::DeviceLimit { current, limit });
+        }
+        let free = DeviceId::all().find(|id| !live.devices.contains_key(id));
+        free.ok_or(LinkDeviceRefused::DeviceLimit { current, limit })
+    }
+}
+
+impl LinkedDeviceKeys {
+    fn are_signed_for(&self, account: &Live) -> bool {
+        let signed = |keys: &RepeatedUseKeys, identity| keys.are_signed_by(identity);
+        account
+            .identity
+            .aci
+            .as_ref()
+            .is_some_and(|identity| signed(&self.aci, identity))
+            && account
+                .identity
+                .pni
+                .as_ref()
+                .is_some_and(|identity| signed(&self.pni, identity))
+    }
+}
+
+#[async_trait]
+impl Command for LinkDevice {
+    type Done = Linked;
+    type Refused = LinkDeviceRefused;
+    const NAME: &'static str = "LinkDevice";
+
+    fn turn(&self) -> Option<StreamId> {
+        Some(StreamId::account(self.aci))
+    }
+
+    /// Writes the keys before the account: key streams of a generation that no device has are never looked at.
+    async fn run(&self, work: &mut Work<'_>) -> Result<Linked, Stop<LinkDeviceRefused>> {
+        let account = work.load::<Account>(self.aci).await?;
+        let device = self.decide(&account)?;
+        let pni = account
+            .live
+            .as_ref()
+            .ok_or(LinkDeviceRefused::NoSuchAccount)?
+            .pni;
+        let identities = [self.aci.into(), pni.into()];
+        let streams = NewKeyStreams::find(work, &identities, device, account.generation).await?;
+        streams.record(
+            work,
+            self.keys.iter().flat_map(|keys| [&keys.aci, &keys.pni]),
+        );
+        let generation = streams.generation;
+        let device_linked = DeviceLinked {
+            device: self.attributes.joining(device, generation),
+            token: self.token,
+        };
+        work.record(&account, [device_linked]);
+        Ok(Linked {
+            address: DeviceAddress {
+                aci: self.aci,
+                device,
+                generation,
+            },
+            pni,
+        })
+    }
+}

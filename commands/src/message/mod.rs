@@ -1,0 +1,5 @@
+//! Messages: accepted for devices, and acknowledged by them.
+
+pub mod acknowledge;
+pub mod device_check;
+pub mod send_message;

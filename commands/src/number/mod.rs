@@ -1,0 +1,5 @@
+//! Phone numbers: who holds them.
+
+pub mod state;
+
+pub use state::{Number, resolve};

@@ -1,0 +1,317 @@
+//! One event of every kind, and every optional part both present and absent.
+
+use events::account::{
+    Access, AccountDeleted, AccountEvent, AccountRegistered, AccountReregistered,
+    AttributesChanged, DeviceLinked, DeviceRemoved, DeviceSeen, DeviceTraits, IdentityKeySet,
+    IdentityKeys, NewDevice, Protection, PushToken, RecoveryPasswordDropped,
+    RegistrationLockFailed,
+};
+use events::ids::{IdentityKind, PreKeyId};
+use events::keys::{
+    KeysEvent, LastResortPreKeySet, OneTimePreKeyTaken, PreKeyKind, PreKeysUploaded,
+    SignedPreKeyRotated,
+};
+use events::mailbox::{
+    EnvelopeKind, MailboxEvent, MessageQueued, MessageSource, MessagesDelivered, MessagesExpired,
+};
+use events::number::{NumberClaimed, NumberEvent, NumberReleased};
+use events::operator::{EventParked, EventUnparked, OperatorEvent, ProjectionRebuilt};
+use events::values::Capability;
+use events::values::hashes::{LinkTokenHash, SaltedHash, UnidentifiedAccessKey};
+use events::values::keys::{EcPublicKey, Signature, SignedPreKey};
+use events::verification::{
+    CodeRejected, CodeSent, CodeUndelivered, NumberVerified, Proof, ProofRequired, ProofSubmitted,
+    SessionStarted, Transport, VerificationEvent,
+};
+use events::{
+    Aci, AnyEvent, DeviceId, E164, Event, Family, Generation, MessageGuid, Payload, PayloadId,
+    PayloadRef, Pni, Position, RegistrationId, Timestamp,
+};
+use uuid::Uuid;
+
+/// Texts that only a clear personal value would show.
+pub(crate) const SECRETS: [&str; 3] = ["14155550100", "push-token", "d3d3d3d3d3d3d3d3d3d3dw"];
+
+/// Every sample, with the family of its stream.
+pub(crate) fn all() -> Vec<(Family, AnyEvent)> {
+    let mut samples = Vec::new();
+    family::<AccountEvent>(&mut samples, account());
+    family::<KeysEvent>(&mut samples, keys());
+    family::<MailboxEvent>(&mut samples, mailbox());
+    family::<NumberEvent>(&mut samples, number_events());
+    family::<VerificationEvent>(&mut samples, verification());
+    family::<OperatorEvent>(&mut samples, operator());
+    samples
+}
+
+fn family<E: Event>(samples: &mut Vec<(Family, AnyEvent)>, events: Vec<E>) {
+    samples.extend(events.into_iter().map(|event| (E::FAMILY, event.into())));
+}
+
+fn aci() -> Aci {
+    Aci::from_uuid(Uuid::from_u128(0xac1))
+}
+
+fn pni() -> Pni {
+    Pni::from_uuid(Uuid::from_u128(0x901))
+}
+
+fn number() -> E164 {
+    "+14155550100".parse().unwrap()
+}
+
+fn device(id: u32) -> DeviceId {
+    DeviceId::try_from(id).unwrap()
+}
+
+fn registration_id(id: u32) -> RegistrationId {
+    RegistrationId::try_from(id).unwrap()
+}
+
+fn guid(number: u128) -> MessageGuid {
+    MessageGuid::from_uuid(Uuid::from_u128(number))
+}
+
+fn key_id(number: u64) -> PreKeyId {
+    PreKeyId::try_from(number).unwrap()
+}
+
+fn payload(bytes: &'static [u8]) -> PayloadRef {
+    Payload {
+        id: PayloadId(Uuid::from_u128(0xda7a)),
+        bytes: bytes.into(),
+    }
+    .reference()
+}
+
+fn public_key(fill: u8) -> EcPublicKey {
+    let mut bytes = [fill; EcPublicKey::LEN];
+    bytes[0] = 5;
+    bytes.as_slice().try_into().unwrap()
+}
+
+fn salted(name: &str) -> SaltedHash {
+    SaltedHash {
+        salt: format!("salt of {name}").into(),
+        hash: format!("2.{name}").into(),
+    }
+}
+
+fn access() -> Access {
+    let key: UnidentifiedAccessKey = vec![0x77; 16].try_into().unwrap();
+    Access {
+        key: Some(key.into()),
+        unrestricted: false,
+        discoverable: true,
+    }
+}
+
+fn new_device(id: u32, push: Option<PushToken>) -> NewDevice {
+    NewDevice {
+        id: device(id),
+        generation: Generation(id + 2),
+        registration_id: registration_id(16_383),
+        pni_registration_id: Some(registration_id(1)),
+        credential: salted("password"),
+        traits: DeviceTraits {
+            name: Some(vec![1, 2, 3].try_into().unwrap()),
+            fetches_messages: push.is_none(),
+            capabilities: Capability::ALL.into(),
+            agent: Some("OWI".into()),
+        },
+        push: push.map(Into::into),
+    }
+}
+
+fn account() -> Vec<AccountEvent> {
+    vec![
+        AccountRegistered {
+            number: number().into(),
+            pni: pni(),
+            identity: IdentityKeys {
+                aci: Some(public_key(1)),
+                pni: Some(public_key(2)),
+            },
+            primary: new_device(1, Some(PushToken::Fcm("push-token".into()))),
+            access: access(),
+            protection: Protection {
+                registration_lock: Some(salted("lock")),
+                recovery_password: Some(salted("recovery")),
+            },
+        }
+        .into(),
+        AccountReregistered {
+            number: number().into(),
+            pni: pni(),
+            identity: IdentityKeys::default(),
+            primary: NewDevice {
+                pni_registration_id: None,
+                traits: DeviceTraits::default(),
+                ..new_device(1, Some(PushToken::Apn("push-token".into())))
+            },
+            access: access(),
+            protection: Protection::default(),
+        }
+        .into(),
+        DeviceLinked {
+            device: new_device(2, Some(PushToken::Fcm("push-token".into()))),
+            token: LinkTokenHash([6; 32]),
+        }
+        .into(),
+        DeviceRemoved {
+            device: device(2),
+            generation: Generation(4),
+        }
+        .into(),
+        AttributesChanged {
+            device: DeviceId::PRIMARY,
+            traits: DeviceTraits::default(),
+            access: access(),
+            protection: Protection::default(),
+        }
+        .into(),
+        AccountDeleted { pni: pni() }.into(),
+        RegistrationLockFailed {
+            recovery_password_kept: true,
+        }
+        .into(),
+        RecoveryPasswordDropped {}.into(),
+        IdentityKeySet {
+            identity: IdentityKind::Pni,
+            key: public_key(3),
+        }
+        .into(),
+        DeviceSeen { device: device(2) }.into(),
+    ]
+}
+
+fn keys() -> Vec<KeysEvent> {
+    vec![
+        SignedPreKeyRotated {
+            key: SignedPreKey {
+                key_id: key_id(7),
+                public_key: public_key(4),
+                signature: Signature::try_from(vec![8; 64]).unwrap(),
+            },
+        }
+        .into(),
+        LastResortPreKeySet {
+            key_id: key_id(8),
+            record: payload(b"record"),
+        }
+        .into(),
+        PreKeysUploaded {
+            kind: PreKeyKind::Ec,
+            key_ids: vec![key_id(0), key_id(0x7fff_ffff)],
+            page: payload(b"page"),
+        }
+        .into(),
+        OneTimePreKeyTaken {
+            kind: PreKeyKind::Kyber,
+            key_id: key_id(9),
+            page: payload(b"page").id,
+            index: 99,
+        }
+        .into(),
+    ]
+}
+
+fn mailbox() -> Vec<MailboxEvent> {
+    let message = MessageQueued {
+        guid: guid(1),
+        kind: EnvelopeKind::PreKeyBundle,
+        client_timestamp: Timestamp::MAX,
+        source: Some(MessageSource {
+            service_id: aci().into(),
+            device: device(2),
+        }),
+        destination: pni().into(),
+        content: Some(payload(b"ciphertext")),
+        urgent: true,
+        story: true,
+        updated_pni: Some(pni()),
+    };
+    let receipt = MessageQueued {
+        kind: EnvelopeKind::ServerDeliveryReceipt,
+        source: None,
+        content: None,
+        urgent: false,
+        story: false,
+        updated_pni: None,
+        ..message.clone()
+    };
+    vec![
+        message.into(),
+        receipt.into(),
+        MessagesDelivered {
+            guids: vec![guid(1), guid(2)],
+        }
+        .into(),
+        MessagesExpired {
+            guids: vec![guid(3)],
+        }
+        .into(),
+    ]
+}
+
+fn number_events() -> Vec<NumberEvent> {
+    vec![
+        NumberClaimed { aci: aci() }.into(),
+        NumberReleased { aci: aci() }.into(),
+    ]
+}
+
+fn verification() -> Vec<VerificationEvent> {
+    vec![
+        SessionStarted {
+            number: number().into(),
+            pni: pni(),
+            required: vec![Proof::PushChallenge, Proof::Captcha],
+        }
+        .into(),
+        ProofSubmitted {
+            proof: Proof::Captcha,
+        }
+        .into(),
+        CodeSent {
+            transport: Transport::Sms,
+            code: Some(salted("code")),
+        }
+        .into(),
+        CodeRejected {}.into(),
+        NumberVerified {}.into(),
+        ProofRequired {
+            proof: Proof::PushChallenge,
+        }
+        .into(),
+        CodeUndelivered {
+            transport: Transport::Voice,
+            permanent: true,
+        }
+        .into(),
+    ]
+}
+
+fn operator() -> Vec<OperatorEvent> {
+    vec![
+        ProjectionRebuilt {
+            model: "inbox".into(),
+            version: 1,
+            events: 1_000_000,
+            through: Position(1_000_000),
+        }
+        .into(),
+        EventParked {
+            model: "inbox".into(),
+            position: Position(7),
+            reason: "a bad row".into(),
+        }
+        .into(),
+        EventUnparked {
+            model: "inbox".into(),
+            position: Position(7),
+            reason: "repaired".into(),
+        }
+        .into(),
+    ]
+}

@@ -28,7 +28,7 @@ use batch::{Batch, Notes};
 use heads::Heads;
 use plan::{Row, Starts, Verdict, plan};
 use queue::Waiting;
-pub(crate) use queue::{Outcome, Queue, queue};
+pub(crate) use queue::{Queue, queue};
 use trouble::Trouble;
 use writer::Backend;
 

@@ -39,9 +39,11 @@ impl Guard {
             .open(&log_path)
             .map_err(doing(format!("opening {}", log_path.display())))?;
         let log_too = log.try_clone().map_err(doing("sharing the log file"))?;
+        let script = place.directory().join("guard.sh");
+        fs::write(&script, SCRIPT).map_err(doing(format!("writing {}", script.display())))?;
         let mut command = place.user().command(Path::new("/bin/sh"));
         command
-            .args(["-c", SCRIPT, "heliograph-postgres-guard"])
+            .arg(&script)
             .arg(&ready_marker)
             .arg(binaries.path("postgres"))
             .arg("-D")

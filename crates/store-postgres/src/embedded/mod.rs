@@ -166,6 +166,11 @@ impl Cluster {
     }
 }
 
+/// Where a cluster that is asked for in `directory` lives. Not the same where the unprivileged user cannot reach it.
+pub fn location(directory: &Path) -> Result<PathBuf, EmbeddedError> {
+    Ok(Place::prepare(directory)?.directory().to_path_buf())
+}
+
 fn lock(place: &Place) -> Result<File, EmbeddedError> {
     let path = place.lock_file();
     let file = File::create(&path).map_err(doing(format!("opening {}", path.display())))?;

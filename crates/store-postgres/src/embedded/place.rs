@@ -14,6 +14,7 @@ use super::{EmbeddedError, doing};
 ///
 /// ```text
 /// data/          the database files
+/// guard.sh       the parent process of Postgres
 /// lock           locked by the process that owns the cluster
 /// password       of the superuser
 /// ready          exists once Postgres has answered

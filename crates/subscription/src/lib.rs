@@ -1,1 +1,25 @@
 #![doc = include_str!("../README.md")]
+
+mod backoff;
+mod bookkeeping;
+mod component;
+mod decode;
+mod feed;
+mod hearsay;
+mod lease;
+mod measures;
+mod progress;
+mod projection;
+mod session;
+mod standing;
+mod worker;
+
+pub use bookkeeping::{
+    Checkpoint, NotParked, lock_checkpoint, park, parked, set_checkpoint, unpark,
+};
+pub use component::{Handle, Options, Subscription, Timing};
+pub use decode::{FeedError, Reader, Stretch, Unreadable};
+pub use feed::Feed;
+pub use progress::Progress;
+pub use projection::{ApplyError, Projection, Unfit};
+pub use standing::{LeaseHolder, Standing, StandingError, State, standings};

@@ -1,0 +1,205 @@
+//! The rows in which projections keep how far they are, how they fare, and what they pass over.
+
+use std::collections::BTreeSet;
+
+use events::Position;
+use sqlx::{PgConnection, Row as _};
+
+use crate::projection::Projection;
+
+/// How far a projection has read, as its row says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checkpoint(pub Position);
+
+/// Makes sure that the projection has a checkpoint, and reads it.
+pub(crate) async fn checkpoint(
+    connection: &mut PgConnection,
+    projection: &dyn Projection,
+) -> Result<Position, sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO projection.checkpoints (model, version) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+    )
+    .bind(projection.name())
+    .bind(version(projection))
+    .execute(&mut *connection)
+    .await?;
+    let position = sqlx::query_scalar(
+        "SELECT position FROM projection.checkpoints WHERE model = $1 AND version = $2",
+    )
+    .bind(projection.name())
+    .bind(version(projection))
+    .fetch_one(connection)
+    .await?;
+    Ok(Position::from_i64(position))
+}
+
+/// Reads the projection's checkpoint and holds its row to the end of the transaction: meanwhile no worker commits.
+pub async fn lock_checkpoint(
+    transaction: &mut PgConnection,
+    projection: &dyn Projection,
+) -> Result<Checkpoint, sqlx::Error> {
+    checkpoint(transaction, projection).await?;
+    let position = sqlx::query_scalar(
+        "SELECT position FROM projection.checkpoints WHERE model = $1 AND version = $2 FOR UPDATE",
+    )
+    .bind(projection.name())
+    .bind(version(projection))
+    .fetch_one(transaction)
+    .await?;
+    Ok(Checkpoint(Position::from_i64(position)))
+}
+
+/// Sets a checkpoint that [`lock_checkpoint`] holds.
+pub async fn set_checkpoint(
+    transaction: &mut PgConnection,
+    projection: &dyn Projection,
+    checkpoint: Checkpoint,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE projection.checkpoints SET position = $3, updated_at = now() WHERE model = $1 AND version = $2",
+    )
+    .bind(projection.name())
+    .bind(version(projection))
+    .bind(checkpoint.0.to_i64())
+    .execute(transaction)
+    .await?;
+    Ok(())
+}
+
+/// Moves the checkpoint on, if it still is where the worker left it; tells whether it was.
+pub(crate) async fn advance(
+    transaction: &mut PgConnection,
+    projection: &dyn Projection,
+    from: Position,
+    to: Position,
+) -> Result<bool, sqlx::Error> {
+    let moved = sqlx::query(
+        "UPDATE projection.checkpoints SET position = $4, updated_at = now()
+         WHERE model = $1 AND version = $2 AND position = $3",
+    )
+    .bind(projection.name())
+    .bind(version(projection))
+    .bind(from.to_i64())
+    .bind(to.to_i64())
+    .execute(transaction)
+    .await?;
+    Ok(moved.rows_affected() == 1)
+}
+
+/// Notes that the projection's worker on `node` is alive, and whether it stands before an event that it cannot take.
+pub(crate) async fn report(
+    connection: &mut PgConnection,
+    projection: &dyn Projection,
+    node: &str,
+    stopped: Option<(Position, &str)>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO projection.status (model, version, node, state, stopped_at, error)
+         VALUES ($1, $2, $3, CASE WHEN $4::bigint IS NULL THEN 'running' ELSE 'stopped' END, $4, $5)
+         ON CONFLICT (model, version) DO UPDATE SET
+             node = excluded.node, state = excluded.state, stopped_at = excluded.stopped_at, error = excluded.error,
+             heartbeat = now()",
+    )
+    .bind(projection.name())
+    .bind(version(projection))
+    .bind(node)
+    .bind(stopped.map(|(position, _)| position.to_i64()))
+    .bind(stopped.map(|(_, error)| error))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The positions of the events that a projection passes over.
+pub async fn parked(
+    connection: &mut PgConnection,
+    model: &str,
+) -> Result<BTreeSet<Position>, sqlx::Error> {
+    let rows = sqlx::query("SELECT position FROM projection.parked_events WHERE model = $1")
+        .bind(model)
+        .fetch_all(connection)
+        .await?;
+    rows.iter()
+        .map(|row| row.try_get("position").map(Position::from_i64))
+        .collect()
+}
+
+/// Why an event was not parked.
+#[derive(Debug, thiserror::Error)]
+pub enum NotParked {
+    /// The projection has yet to come to the event, and does not stand before it.
+    #[error(
+        "{model} stands at position {checkpoint} and has not been stopped by position {position}; \
+         only an event that has stopped it, or that it is past, can be parked"
+    )]
+    NotReached {
+        /// The projection.
+        model: Box<str>,
+        /// The event.
+        position: Position,
+        /// Where the projection stands.
+        checkpoint: Position,
+    },
+    /// Postgres refused, or is gone.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+/// Tells a projection to pass over an event: the one that has stopped it, or one that lies behind it, for its next
+/// rebuild.
+///
+/// An event ahead that has not stopped it cannot be parked: the worker might be applying it at this moment.
+pub async fn park(
+    connection: &mut PgConnection,
+    projection: &dyn Projection,
+    position: Position,
+    reason: &str,
+) -> Result<(), NotParked> {
+    let checkpoint = checkpoint(connection, projection).await?;
+    let stopped: Option<i64> = sqlx::query_scalar(
+        "SELECT stopped_at FROM projection.status WHERE model = $1 AND version = $2 AND state = 'stopped'",
+    )
+    .bind(projection.name())
+    .bind(version(projection))
+    .fetch_optional(&mut *connection)
+    .await?;
+    if position > checkpoint && stopped != Some(position.to_i64()) {
+        let model = projection.name().into();
+        return Err(NotParked::NotReached {
+            model,
+            position,
+            checkpoint,
+        });
+    }
+    sqlx::query(
+        "INSERT INTO projection.parked_events (model, position, reason) VALUES ($1, $2, $3)
+         ON CONFLICT (model, position) DO UPDATE SET reason = excluded.reason",
+    )
+    .bind(projection.name())
+    .bind(position.to_i64())
+    .bind(reason)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Takes back that a projection passes over an event; tells whether it did. An event that it has passed already comes
+/// into the rows with the next rebuild.
+pub async fn unpark(
+    connection: &mut PgConnection,
+    projection: &dyn Projection,
+    position: Position,
+) -> Result<bool, sqlx::Error> {
+    let gone =
+        sqlx::query("DELETE FROM projection.parked_events WHERE model = $1 AND position = $2")
+            .bind(projection.name())
+            .bind(position.to_i64())
+            .execute(connection)
+            .await?;
+    Ok(gone.rows_affected() == 1)
+}
+
+/// The version as Postgres keeps it.
+pub(crate) fn version(projection: &dyn Projection) -> i32 {
+    i32::try_from(projection.version()).expect("versions are counted by hand")
+}

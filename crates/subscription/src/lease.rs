@@ -1,0 +1,62 @@
+//! Who may write a projection: a lock of the very session that writes, which therefore dies with it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sqlx::PgConnection;
+
+use crate::projection::Projection;
+
+/// The first half of the advisory locks' numbers; the second is that of the projection. "Heli" in ASCII.
+pub(crate) const LOCK_CLASS: i32 = 0x4865_6c69;
+
+/// The second half of the lock's number: FNV-1a of name and version, without the sign.
+pub(crate) fn lock_number(name: &str, version: i32) -> i32 {
+    let key = format!("{name}_v{version}");
+    let hash = key.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    });
+    i32::try_from(hash >> 1).expect("31 bits fit")
+}
+
+fn number(projection: &dyn Projection) -> i32 {
+    lock_number(projection.name(), crate::bookkeeping::version(projection))
+}
+
+/// Takes the lease for this session, if nobody has it; tells whether it did.
+pub(crate) async fn take(
+    connection: &mut PgConnection,
+    projection: &dyn Projection,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT pg_try_advisory_lock($1, $2)")
+        .bind(LOCK_CLASS)
+        .bind(number(projection))
+        .fetch_one(connection)
+        .await
+}
+
+/// How many leases a process holds.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Held(Arc<AtomicU32>);
+
+impl Held {
+    pub(crate) fn count(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Counts one more, until the guard is dropped.
+    pub(crate) fn one_more(&self) -> HeldLease {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        HeldLease(self.clone())
+    }
+}
+
+/// One lease that is held.
+#[derive(Debug)]
+pub(crate) struct HeldLease(Held);
+
+impl Drop for HeldLease {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

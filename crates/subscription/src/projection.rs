@@ -1,0 +1,50 @@
+//! What a projection is to the loop that feeds it.
+
+use async_trait::async_trait;
+use events::codec::Fact;
+use events::{Family, Position};
+use sqlx::PgConnection;
+
+/// A read model, seen from the log: a name, a version, the events it wants, and rows that change because of them.
+#[async_trait]
+pub trait Projection: Send + Sync + 'static {
+    /// Its name: what its checkpoint, lease and metrics are filed under.
+    fn name(&self) -> &'static str;
+
+    /// The version of its tables, from 1.
+    fn version(&self) -> u32;
+
+    /// The families whose events it folds.
+    fn families(&self) -> &'static [Family];
+
+    /// Its tables, without schema: the connection's `search_path` says which copy is meant.
+    fn tables(&self) -> &'static [&'static str];
+
+    /// Folds a stretch of the log into rows, inside the transaction of `connection`.
+    ///
+    /// `facts` are in the order of the log and of [`Self::families`] only. The rows must be the same however the log
+    /// is cut into stretches. Neither clock nor randomness nor network: time is that of the events.
+    async fn apply(&self, connection: &mut PgConnection, facts: &[&Fact])
+    -> Result<(), ApplyError>;
+}
+
+/// An event that a projection cannot take: its stream or its data cannot be what they say.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the event at position {position} cannot be projected: {what}")]
+pub struct Unfit {
+    /// Which event.
+    pub position: Position,
+    /// What is wrong with it; never a personal value.
+    pub what: String,
+}
+
+/// Why a stretch of the log was not applied.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// One of the events does not fit.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
+    /// Postgres refused, or is gone.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}

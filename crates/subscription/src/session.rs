@@ -1,0 +1,214 @@
+//! One worker's connection: the lease it holds, and the transactions that move rows and checkpoint together.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use events::Position;
+use events::codec::Fact;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection as _, PgConnection};
+
+use crate::bookkeeping;
+use crate::decode::FeedError;
+use crate::lease;
+use crate::projection::{ApplyError, Projection};
+
+/// Why a worker cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Interruption {
+    /// An event cannot be taken. Nothing will help but a new version, or parking it.
+    #[error("it cannot take the event at position {position}: {what}")]
+    Poisoned { position: Position, what: String },
+    /// Somebody else moved the checkpoint: a rebuild took over. Go on from there.
+    #[error("its checkpoint was moved by somebody else")]
+    Moved,
+    /// The connection is gone or Postgres cannot serve. Try again.
+    #[error("the database failed it")]
+    Database(#[from] sqlx::Error),
+    /// The log cannot be read. Try again.
+    #[error("the log failed it")]
+    Log(#[from] FeedError),
+}
+
+/// The live copies of the tables.
+const LIVE_SCHEMA: &str = "read_models";
+
+/// Postgres cuts longer names.
+const LONGEST_NAME: usize = 63;
+
+/// A connection that may come to hold a projection's lease.
+pub(crate) struct Session {
+    pub(crate) connection: PgConnection,
+    projection: Arc<dyn Projection>,
+    /// What the row says.
+    pub(crate) checkpoint: Position,
+    /// Events to pass over.
+    pub(crate) parked: BTreeSet<Position>,
+}
+
+impl Session {
+    /// Connects. Commits are not waited for to be on disk: rows can be derived again, and never lead the log there.
+    pub(crate) async fn open(
+        database: &PgConnectOptions,
+        node: &str,
+        projection: Arc<dyn Projection>,
+    ) -> Result<Self, sqlx::Error> {
+        let name: String = node.chars().take(LONGEST_NAME).collect();
+        let options = database
+            .clone()
+            .application_name(&name)
+            .options([("search_path", LIVE_SCHEMA), ("synchronous_commit", "off")]);
+        let connection = PgConnection::connect_with(&options).await?;
+        Ok(Self {
+            connection,
+            projection,
+            checkpoint: Position::START,
+            parked: BTreeSet::new(),
+        })
+    }
+
+    /// Takes the lease, if nobody has it.
+    pub(crate) async fn take_lease(&mut self) -> Result<bool, sqlx::Error> {
+        lease::take(&mut self.connection, &*self.projection).await
+    }
+
+    /// Reads again where the projection stands and what it passes over.
+    pub(crate) async fn reload(&mut self) -> Result<(), sqlx::Error> {
+        let projection = &*self.projection;
+        self.checkpoint = bookkeeping::checkpoint(&mut self.connection, projection).await?;
+        self.parked = bookkeeping::parked(&mut self.connection, projection.name()).await?;
+        Ok(())
+    }
+
+    /// Says that the worker is alive, and what stopped it.
+    pub(crate) async fn report(
+        &mut self,
+        node: &str,
+        stopped: Option<(Position, &str)>,
+    ) -> Result<(), sqlx::Error> {
+        bookkeeping::report(&mut self.connection, &*self.projection, node, stopped).await
+    }
+
+    /// Closes the connection, which gives the lease to whoever comes next.
+    pub(crate) async fn close(self) -> Result<(), sqlx::Error> {
+        self.connection.close().await
+    }
+
+    /// Applies a stretch that ends at `through`. If Postgres or the projection refuses it, halves it until the one
+    /// event is found that cannot be taken; what comes before that event is applied then.
+    pub(crate) fn advance<'a>(
+        &'a mut self,
+        facts: &'a [&'a Fact],
+        through: Position,
+    ) -> BoxFuture<'a, Result<(), Interruption>> {
+        async move {
+            let refusal = match self.commit(facts, through).await {
+                Ok(()) => return Ok(()),
+                Err(Failure::Interrupted(interruption)) => return Err(interruption),
+                Err(Failure::Refused(what)) => what,
+            };
+            match facts {
+                [] => Err(
+                    sqlx::Error::Protocol(format!("an empty batch was refused: {refusal}")).into(),
+                ),
+                [fact] => Err(Interruption::Poisoned {
+                    position: fact.position,
+                    what: refusal,
+                }),
+                [.., _] => {
+                    let (first, second) = facts.split_at(facts.len() / 2);
+                    let middle = first.last().map_or(self.checkpoint, |fact| fact.position);
+                    self.advance(first, middle).await?;
+                    self.advance(second, through).await
+                }
+            }
+        }
+        .boxed()
+    }
+
+    async fn commit(&mut self, facts: &[&Fact], through: Position) -> Result<(), Failure> {
+        let projection = &*self.projection;
+        let mut transaction = self.connection.begin().await?;
+        // First of all: its row lock decides between this worker and a rebuild before any table is touched.
+        if !bookkeeping::advance(&mut transaction, projection, self.checkpoint, through).await? {
+            transaction.rollback().await?;
+            return Err(Failure::Interrupted(Interruption::Moved));
+        }
+        if !facts.is_empty() {
+            let applying = projection.apply(&mut transaction, facts);
+            let applied = std::panic::AssertUnwindSafe(applying).catch_unwind().await;
+            if let Err(refusal) = applied
+                .map_err(|panic| Failure::panicked(&*panic))
+                .and_then(|it| Ok(it?))
+            {
+                transaction.rollback().await?;
+                return Err(refusal);
+            }
+        }
+        transaction.commit().await?;
+        self.checkpoint = through;
+        Ok(())
+    }
+}
+
+/// Why a transaction did not come about.
+enum Failure {
+    /// The events are at fault.
+    Refused(String),
+    /// They are not.
+    Interrupted(Interruption),
+}
+
+impl Failure {
+    /// A panic is a fault in the fold that one of the events brought to light.
+    fn panicked(panic: &(dyn std::any::Any + Send)) -> Self {
+        let message = panic
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned());
+        Self::Refused(format!(
+            "its fold panicked: {}",
+            message.unwrap_or_default()
+        ))
+    }
+}
+
+impl From<ApplyError> for Failure {
+    fn from(error: ApplyError) -> Self {
+        match error {
+            ApplyError::Unfit(unfit) => Self::Refused(unfit.to_string()),
+            ApplyError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<sqlx::Error> for Failure {
+    /// What Postgres says of the data is their fault; everything else may be gone next time. Messages of Postgres name
+    /// constraints, while details, which may hold values, are left out.
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Database(refusal) if blames_data(refusal.code().as_deref()) => {
+                Self::Refused(refusal.message().to_owned())
+            }
+            sqlx::Error::Decode(what) => Self::Refused(format!("a row cannot be read: {what}")),
+            sqlx::Error::ColumnDecode { index, .. } => {
+                Self::Refused(format!("column {index} of a row cannot be read"))
+            }
+            _ => Self::Interrupted(error.into()),
+        }
+    }
+}
+
+/// Classes of errors that the same statement will meet again: data (22), constraints (23), names and types that do not
+/// fit the tables (42), a value too large (54). A table that is missing, or closed to this user, is for an operator to
+/// provide, whatever the event.
+fn blames_data(code: Option<&str>) -> bool {
+    const UNDEFINED_TABLE: &str = "42P01";
+    const INSUFFICIENT_PRIVILEGE: &str = "42501";
+    match code {
+        None | Some(UNDEFINED_TABLE | INSUFFICIENT_PRIVILEGE) => false,
+        Some(code) => matches!(code.get(..2), Some("22" | "23" | "42" | "54")),
+    }
+}

@@ -1,0 +1,170 @@
+//! Where each projection stands, for readiness, for people and for `replay status`.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use events::ports::Clock;
+use events::{EventStore, Family, Position, ReadError};
+use sqlx::postgres::PgRow;
+use sqlx::{PgPool, Row as _};
+
+use crate::bookkeeping::version;
+use crate::lease::{LOCK_CLASS, lock_number};
+use crate::projection::Projection;
+
+/// Where a projection stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Its name.
+    pub model: &'static str,
+    /// The version of its tables.
+    pub version: u32,
+    /// How far it has read.
+    pub checkpoint: Position,
+    /// How many events of the log are ahead of it.
+    pub behind: u64,
+    /// How long ago the first of them was stored; zero if there is none.
+    pub lag: Duration,
+    /// How it fares.
+    pub state: State,
+    /// Who works on it at this moment.
+    pub lease: Option<LeaseHolder>,
+    /// How many events it was told to pass over.
+    pub parked: u64,
+    /// How long ago its worker last gave a sign of life; `None` if it never did.
+    pub silent_for: Option<Duration>,
+}
+
+/// How a projection fares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// No worker has ever had it.
+    New,
+    /// It follows the log.
+    Running,
+    /// It cannot take an event.
+    Stopped {
+        /// Which.
+        position: Position,
+        /// Why.
+        error: String,
+    },
+}
+
+/// The session that holds a projection's lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaseHolder {
+    /// What the session calls itself: the name of the node.
+    pub node: String,
+    /// The process id of its Postgres backend.
+    pub backend: i32,
+}
+
+/// Why nobody knows.
+#[derive(Debug, thiserror::Error)]
+pub enum StandingError {
+    /// Postgres.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] ReadError),
+}
+
+/// Where each of `projections` stands.
+pub async fn standings(
+    pool: &PgPool,
+    store: &dyn EventStore,
+    clock: &dyn Clock,
+    projections: &[&dyn Projection],
+) -> Result<Vec<Standing>, StandingError> {
+    let leases = leases(pool).await?;
+    let head = store.head().await?;
+    let mut standings = Vec::with_capacity(projections.len());
+    for projection in projections {
+        let row = row(pool, *projection).await?;
+        let checkpoint = Position::from_i64(row.try_get("position")?);
+        standings.push(Standing {
+            model: projection.name(),
+            version: projection.version(),
+            checkpoint,
+            behind: head.0.saturating_sub(checkpoint.0),
+            lag: lag(store, clock, checkpoint).await?,
+            state: state(&row)?,
+            lease: leases
+                .get(&lock_number(projection.name(), version(*projection)))
+                .cloned(),
+            parked: u64::try_from(row.try_get::<i64, _>("parked")?).unwrap_or_default(),
+            silent_for: row
+                .try_get::<Option<f64>, _>("silent_for")?
+                .map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()),
+        });
+    }
+    Ok(standings)
+}
+
+async fn row(pool: &PgPool, projection: &dyn Projection) -> Result<PgRow, sqlx::Error> {
+    sqlx::query(
+        "SELECT coalesce(c.position, 0) AS position, s.state, s.stopped_at, s.error,
+                extract(epoch FROM now() - s.heartbeat)::double precision AS silent_for,
+                (SELECT count(*) FROM projection.parked_events p WHERE p.model = k.model) AS parked
+         FROM (SELECT $1::text AS model, $2::integer AS version) k
+         LEFT JOIN projection.checkpoints c USING (model, version)
+         LEFT JOIN projection.status s USING (model, version)",
+    )
+    .bind(projection.name())
+    .bind(version(projection))
+    .fetch_one(pool)
+    .await
+}
+
+fn state(row: &PgRow) -> Result<State, sqlx::Error> {
+    let stopped_at: Option<i64> = row.try_get("stopped_at")?;
+    let state: Option<String> = row.try_get("state")?;
+    Ok(match (state, stopped_at) {
+        (None, _) => State::New,
+        (Some(_), None) => State::Running,
+        (Some(_), Some(position)) => State::Stopped {
+            position: Position::from_i64(position),
+            error: row
+                .try_get::<Option<String>, _>("error")?
+                .unwrap_or_default(),
+        },
+    })
+}
+
+async fn lag(
+    store: &dyn EventStore,
+    clock: &dyn Clock,
+    checkpoint: Position,
+) -> Result<Duration, ReadError> {
+    let next = store.read_all(checkpoint, &Family::ALL, 1).await?;
+    Ok(next
+        .events
+        .first()
+        .map_or(Duration::ZERO, |event| clock.now().since(event.recorded_at)))
+}
+
+/// The leases that are held, by the second half of the lock's number.
+async fn leases(pool: &PgPool) -> Result<HashMap<i32, LeaseHolder>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT l.objid::bigint AS number, l.pid, coalesce(a.application_name, '') AS node
+         FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
+         WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.classid::bigint = $1
+           AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+    )
+    .bind(i64::from(LOCK_CLASS))
+    .fetch_all(pool)
+    .await?;
+    let holder = |row: &PgRow| {
+        let number = i32::try_from(row.try_get::<i64, _>("number")?).unwrap_or_default();
+        Ok((
+            number,
+            LeaseHolder {
+                node: row.try_get("node")?,
+                backend: row.try_get("pid")?,
+            },
+        ))
+    };
+    rows.iter().map(holder).collect()
+}

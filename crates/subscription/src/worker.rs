@@ -1,0 +1,257 @@
+//! One projection's worker: waits for the lease, then follows the log, through every failure.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use events::codec::Fact;
+use events::ports::Clock;
+use events::{Position, Timestamp};
+use sqlx::postgres::PgConnectOptions;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::backoff::Backoff;
+use crate::component::Timing;
+use crate::feed::{Feed, Portion, Tail};
+use crate::lease::{Held, HeldLease};
+use crate::measures::Measures;
+use crate::progress::Progress;
+use crate::projection::Projection;
+use crate::session::{Interruption, Session};
+
+/// What every worker of a process shares.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) database: PgConnectOptions,
+    pub(crate) node: Arc<str>,
+    pub(crate) feed: Feed,
+    pub(crate) progress: Progress,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) timing: Timing,
+    pub(crate) held: Held,
+}
+
+/// Works on one projection whenever nobody else does.
+pub(crate) struct Worker {
+    shared: Shared,
+    projection: Arc<dyn Projection>,
+    measures: Measures,
+}
+
+impl Worker {
+    pub(crate) fn new(shared: Shared, projection: Arc<dyn Projection>) -> Self {
+        let measures = Measures::of(projection.name());
+        Self {
+            shared,
+            projection,
+            measures,
+        }
+    }
+
+    /// Works until `shutdown`. What is under way then is finished.
+    pub(crate) async fn run(self, shutdown: CancellationToken) {
+        let model = self.projection.name();
+        let mut backoff = Backoff::default();
+        while !shutdown.is_cancelled() {
+            if let Err(interruption) = self.work(&shutdown, &mut backoff).await {
+                tracing::warn!(
+                    model,
+                    error = &interruption as &dyn std::error::Error,
+                    "the projection was interrupted; trying again"
+                );
+                shutdown.run_until_cancelled(backoff.wait()).await;
+            }
+            self.measures.leased(false);
+        }
+    }
+
+    /// Waits for the lease and works as long as the connection holds.
+    async fn work(
+        &self,
+        shutdown: &CancellationToken,
+        backoff: &mut Backoff,
+    ) -> Result<(), Interruption> {
+        let Shared { database, node, .. } = &self.shared;
+        let mut session = Session::open(database, node, self.projection.clone()).await?;
+        let leased = shutdown.run_until_cancelled(self.lease(&mut session)).await;
+        let Some(held) = leased.transpose()? else {
+            return Ok(session.close().await?);
+        };
+        tracing::info!(
+            model = self.projection.name(),
+            node = &**node,
+            "lease taken"
+        );
+        self.measures.leased(true);
+        backoff.reset();
+        let worked = self.follow(&mut session, shutdown).await;
+        drop(held);
+        match worked {
+            Ok(()) => Ok(session.close().await?),
+            Err(interruption) => {
+                // The server may be gone: the socket is closed without a farewell, and the lease with it.
+                drop(session);
+                Err(interruption)
+            }
+        }
+    }
+
+    /// Asks for the lease until it is given. A node that has many asks for more later than one that has few.
+    async fn lease(&self, session: &mut Session) -> Result<HeldLease, Interruption> {
+        let Shared { held, timing, .. } = &self.shared;
+        loop {
+            tokio::time::sleep(timing.courtesy * held.count()).await;
+            if session.take_lease().await? {
+                return Ok(held.one_more());
+            }
+            tokio::time::sleep(timing.retry).await;
+        }
+    }
+
+    /// Follows the log from the checkpoint on, until `shutdown`.
+    async fn follow(
+        &self,
+        session: &mut Session,
+        shutdown: &CancellationToken,
+    ) -> Result<(), Interruption> {
+        self.reload(session).await?;
+        let mut tail = self
+            .shared
+            .feed
+            .tail(self.projection.families(), session.checkpoint);
+        let mut heartbeat = tokio::time::interval(self.shared.timing.heartbeat);
+        let mut saved = Instant::now();
+        loop {
+            let unsaved = tail.position() > session.checkpoint;
+            tokio::select! {
+                () = shutdown.cancelled() => return Self::save(session, &tail).await,
+                portion = tail.next() => {
+                    let taken = self.take(session, &portion?).await;
+                    if !self.recover(session, &mut tail, shutdown, taken).await? {
+                        return Ok(());
+                    }
+                }
+                () = tokio::time::sleep_until(saved + self.shared.timing.save_after), if unsaved => {
+                    let taken = Self::save(session, &tail).await;
+                    saved = Instant::now();
+                    if !self.recover(session, &mut tail, shutdown, taken).await? {
+                        return Ok(());
+                    }
+                }
+                _ = heartbeat.tick() => {
+                    session.report(&self.shared.node, None).await?;
+                    self.measures.heartbeat(self.shared.clock.now());
+                }
+            }
+        }
+    }
+
+    /// Applies what came, up to an event that nobody can read.
+    async fn take(&self, session: &mut Session, portion: &Portion) -> Result<(), Interruption> {
+        let unreadable = portion
+            .unreadable()
+            .find(|it| !session.parked.contains(&it.position));
+        let end = unreadable.map_or(portion.through, |it| Position(it.position.0 - 1));
+        let parked = session.parked.clone();
+        let facts: Vec<&Fact> = portion
+            .facts()
+            .map(AsRef::as_ref)
+            .filter(|fact| fact.position <= end && !parked.contains(&fact.position))
+            .collect();
+        if !facts.is_empty() {
+            session.advance(&facts, end).await?;
+            self.measures.batch(facts.len());
+        }
+        // Where nothing concerns this projection, being there is enough; the checkpoint is saved every now and then.
+        self.progressed(end, facts.last().map(|fact| fact.metadata.at));
+        match unreadable {
+            None => Ok(()),
+            Some(it) => Err(Interruption::Poisoned {
+                position: it.position,
+                what: it.what.clone(),
+            }),
+        }
+    }
+
+    /// Sees to what kept a stretch from being applied, if it can be seen to here; tells whether to go on.
+    async fn recover(
+        &self,
+        session: &mut Session,
+        tail: &mut Tail,
+        shutdown: &CancellationToken,
+        taken: Result<(), Interruption>,
+    ) -> Result<bool, Interruption> {
+        match taken {
+            Ok(()) => return Ok(true),
+            Err(Interruption::Poisoned { position, what }) => {
+                if !self.stand(session, shutdown, position, &what).await? {
+                    return Ok(false);
+                }
+            }
+            Err(Interruption::Moved) => self.reload(session).await?,
+            Err(interruption) => return Err(interruption),
+        }
+        tail.seek(session.checkpoint);
+        Ok(true)
+    }
+
+    /// Stands before an event that cannot be taken until it is parked, or a rebuild has moved the checkpoint; tells
+    /// whether to go on.
+    async fn stand(
+        &self,
+        session: &mut Session,
+        shutdown: &CancellationToken,
+        position: Position,
+        what: &str,
+    ) -> Result<bool, Interruption> {
+        let model = self.projection.name();
+        tracing::error!(model, %position, what, "the projection is stopped: it cannot take an event");
+        self.measures.stopped(true);
+        let stood_at = session.checkpoint;
+        loop {
+            session
+                .report(&self.shared.node, Some((position, what)))
+                .await?;
+            self.measures.heartbeat(self.shared.clock.now());
+            let waited = tokio::time::sleep(self.shared.timing.retry);
+            if shutdown.run_until_cancelled(waited).await.is_none() {
+                return Ok(false);
+            }
+            self.reload(session).await?;
+            if session.parked.contains(&position) || session.checkpoint != stood_at {
+                tracing::info!(model, %position, "the projection goes on");
+                session.report(&self.shared.node, None).await?;
+                return Ok(true);
+            }
+            self.measures.stopped(true);
+        }
+    }
+
+    async fn reload(&self, session: &mut Session) -> Result<(), Interruption> {
+        session.reload().await?;
+        self.measures.stopped(false);
+        self.measures.parked(session.parked.len());
+        self.progressed(session.checkpoint, None);
+        Ok(())
+    }
+
+    /// Saves the checkpoint where nothing concerned the projection.
+    async fn save(session: &mut Session, tail: &Tail) -> Result<(), Interruption> {
+        if tail.position() > session.checkpoint {
+            session.advance(&[], tail.position()).await?;
+        }
+        Ok(())
+    }
+
+    fn progressed(&self, position: Position, applied: Option<Timestamp>) {
+        let Shared {
+            progress,
+            feed,
+            clock,
+            ..
+        } = &self.shared;
+        progress.advance_here(self.projection.name(), position);
+        let lag = applied.map_or(Duration::ZERO, |at| clock.now().since(at));
+        self.measures.position(position, feed.seen(), lag);
+    }
+}

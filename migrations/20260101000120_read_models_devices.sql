@@ -1,0 +1,20 @@
+-- Which devices an account has, and how each proves who it is.
+
+CREATE TABLE read_models.devices_v1 (
+    aci                 uuid     NOT NULL,
+    linked_at           bigint   NOT NULL,
+    last_seen           bigint   NOT NULL,
+    generation          bigint   NOT NULL,
+    device              smallint NOT NULL,
+    registration_id     smallint NOT NULL,
+    pni_registration_id smallint,
+    fetches_messages    boolean  NOT NULL,
+    capabilities        text[]   NOT NULL,
+    credential_salt     text, -- both NULL once no password is good any more
+    credential_hash     text,
+    name                bytea,
+    agent               text,
+    push_service        text     CHECK (push_service IN ('apn', 'fcm')),
+    push_token          text,
+    PRIMARY KEY (aci, device)
+);

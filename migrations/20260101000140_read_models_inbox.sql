@@ -1,0 +1,26 @@
+-- What waits for each device, in the order in which it was accepted.
+
+CREATE TABLE read_models.inbox_v1 (
+    position         bigint   NOT NULL, -- of the event that accepted it
+    client_timestamp bigint   NOT NULL,
+    server_timestamp bigint   NOT NULL,
+    generation       bigint   NOT NULL,
+    aci              uuid     NOT NULL,
+    guid             uuid     NOT NULL,
+    destination      uuid     NOT NULL,
+    source           uuid,
+    payload          uuid,              -- receipts have none
+    updated_pni      uuid,
+    payload_length   integer  NOT NULL, -- bytes; 0 without a payload
+    device           smallint NOT NULL,
+    kind             smallint NOT NULL,
+    destination_kind smallint NOT NULL, -- of the identity: 0 ACI, 1 PNI
+    source_kind      smallint,
+    source_device    smallint,
+    urgent           boolean  NOT NULL,
+    story            boolean  NOT NULL,
+    PRIMARY KEY (position)
+);
+
+CREATE INDEX inbox_v1_device_idx ON read_models.inbox_v1 (aci, device, generation, position);
+CREATE UNIQUE INDEX inbox_v1_guid_key ON read_models.inbox_v1 (guid, aci, device, generation);

@@ -1,0 +1,37 @@
+//! Who has an account, how it is reached, and by which keys it is known.
+
+mod apply;
+mod query;
+
+use events::account::IdentityKeys;
+use events::values::hashes::UnidentifiedAccessKey;
+use events::{Aci, E164, Pni, Timestamp};
+
+pub(crate) use apply::Accounts;
+pub use query::AccountQueries;
+
+/// The table.
+const TABLE: &str = "accounts_v1";
+
+/// An account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Its id.
+    pub aci: Aci,
+    /// Its number's pseudonym.
+    pub pni: Pni,
+    /// Its number; `None` in the moment between the destruction of its key and the row's removal.
+    pub number: Option<E164>,
+    /// The public keys of its two identities.
+    pub identity: IdentityKeys,
+    /// What anonymous senders must know.
+    pub access_key: Option<UnidentifiedAccessKey>,
+    /// Whether anonymous senders need to know nothing.
+    pub unrestricted: bool,
+    /// Whether it can be found by its number.
+    pub discoverable: bool,
+    /// When it was registered for the first time, or anew after deletion.
+    pub registered_at: Timestamp,
+    /// Whether any of its devices keeps an encrypted copy of the account in remote storage.
+    pub storage_capable: bool,
+}

@@ -1,0 +1,164 @@
+//! From events to rows of devices.
+
+use async_trait::async_trait;
+use events::account::{AccountEvent, DeviceTraits, NewDevice};
+use events::codec::{AnyEvent, Fact};
+use events::values::Redacted;
+use events::{Aci, DeviceId, Family, Generation, Personal, Timestamp};
+use sqlx::PgConnection;
+use subscription::Unfit;
+
+use super::{Device, TABLE, row};
+use crate::drafts::{Drafts, Entity};
+use crate::read_model::{ReadModel, id_of};
+
+/// The read model.
+pub(crate) struct Devices;
+
+/// What a stretch of the log does to devices.
+#[derive(Default)]
+pub(crate) struct Changes {
+    /// Accounts that lose all devices, before anything else is done.
+    wiped: Vec<Aci>,
+    /// Accounts whose devices' passwords are void, after that.
+    locked: Vec<Aci>,
+    drafts: Drafts<Device>,
+}
+
+pub(crate) enum DevicePatch {
+    /// It goes, if it is this one of those that had the number.
+    Removed(Generation),
+    /// It told anew what it is.
+    Traits(DeviceTraits),
+    /// It was heard of.
+    Seen(Timestamp),
+    /// Its password is void.
+    Locked,
+}
+
+impl Entity for Device {
+    type Key = (Aci, DeviceId);
+    type Patch = DevicePatch;
+
+    fn key(&self) -> (Aci, DeviceId) {
+        (self.aci, self.id)
+    }
+
+    fn patched(self, patch: DevicePatch) -> Option<Self> {
+        match patch {
+            DevicePatch::Removed(generation) => (self.generation != generation).then_some(self),
+            DevicePatch::Traits(traits) => Some(Self {
+                name: traits.name,
+                fetches_messages: traits.fetches_messages,
+                capabilities: traits.capabilities,
+                agent: traits.agent,
+                ..self
+            }),
+            DevicePatch::Seen(last_seen) => Some(Self { last_seen, ..self }),
+            DevicePatch::Locked => Some(Self {
+                credential: None,
+                ..self
+            }),
+        }
+    }
+}
+
+impl Device {
+    fn new(aci: Aci, device: &NewDevice, linked_at: Timestamp) -> Self {
+        Self {
+            aci,
+            id: device.id,
+            generation: device.generation,
+            registration_id: device.registration_id,
+            pni_registration_id: device.pni_registration_id,
+            credential: Some(device.credential.clone()),
+            name: device.traits.name.clone(),
+            fetches_messages: device.traits.fetches_messages,
+            capabilities: device.traits.capabilities.clone(),
+            agent: device.traits.agent.clone(),
+            push: device
+                .push
+                .as_ref()
+                .and_then(Personal::known)
+                .cloned()
+                .map(Redacted),
+            linked_at,
+            last_seen: linked_at,
+        }
+    }
+}
+
+impl Changes {
+    fn wipe(&mut self, aci: Aci) {
+        self.drafts
+            .forget((aci, DeviceId::PRIMARY)..=(aci, DeviceId::MAX));
+        self.wiped.push(aci);
+    }
+
+    /// Rows that are not drafted yet are locked in the table, before any of them is loaded.
+    fn lock(&mut self, aci: Aci) {
+        let devices = (aci, DeviceId::PRIMARY)..=(aci, DeviceId::MAX);
+        self.drafts.patch_drafted(devices, || DevicePatch::Locked);
+        self.locked.push(aci);
+    }
+
+    fn apply(&mut self, aci: Aci, at: Timestamp, event: &AccountEvent) {
+        match event {
+            AccountEvent::AccountRegistered(e) => {
+                self.wipe(aci);
+                self.drafts.put(Device::new(aci, &e.primary, at));
+            }
+            AccountEvent::AccountReregistered(e) => {
+                self.wipe(aci);
+                self.drafts.put(Device::new(aci, &e.primary, at));
+            }
+            AccountEvent::DeviceLinked(e) => self.drafts.put(Device::new(aci, &e.device, at)),
+            AccountEvent::DeviceRemoved(e) => {
+                self.drafts
+                    .patch((aci, e.device), DevicePatch::Removed(e.generation));
+            }
+            AccountEvent::AttributesChanged(e) => {
+                let key = (aci, e.device);
+                self.drafts
+                    .patch(key, DevicePatch::Traits(e.traits.clone()));
+                self.drafts.patch(key, DevicePatch::Seen(at));
+            }
+            AccountEvent::DeviceSeen(e) => {
+                self.drafts.patch((aci, e.device), DevicePatch::Seen(at));
+            }
+            AccountEvent::RegistrationLockFailed(_) => self.lock(aci),
+            AccountEvent::AccountDeleted(_) => self.wipe(aci),
+            AccountEvent::RecoveryPasswordDropped(_) | AccountEvent::IdentityKeySet(_) => {}
+        }
+    }
+}
+
+#[async_trait]
+impl ReadModel for Devices {
+    const NAME: &'static str = "devices";
+    const VERSION: u32 = 1;
+    const FAMILIES: &'static [Family] = &[Family::Account];
+    const TABLES: &'static [&'static str] = &[TABLE];
+
+    type Changes = Changes;
+
+    fn fold(facts: &[&Fact]) -> Result<Changes, Unfit> {
+        let mut changes = Changes::default();
+        for fact in facts {
+            if let AnyEvent::Account(event) = &fact.event {
+                let aci = id_of(fact, fact.stream.as_account())?;
+                changes.apply(aci, fact.metadata.at, event);
+            }
+        }
+        Ok(changes)
+    }
+
+    async fn write(connection: &mut PgConnection, changes: Changes) -> Result<(), sqlx::Error> {
+        row::wipe(connection, &changes.wiped).await?;
+        row::lock(connection, &changes.locked).await?;
+        let loaded = row::load(connection, &changes.drafts.wanting()).await?;
+        let settled = changes.drafts.settle(loaded);
+        row::delete(connection, &settled.deleted).await?;
+        row::store(connection, &settled.stored).await
+    }
+}

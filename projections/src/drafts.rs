@@ -1,0 +1,187 @@
+//! Rows in the making: what a stretch of the log does to entities that have one row each.
+
+use std::collections::BTreeMap;
+use std::ops::RangeBounds;
+
+/// Something with one row, which events create, change and remove.
+pub(crate) trait Entity: Sized {
+    /// What the row is found by.
+    type Key: Copy + Ord;
+    /// A change to a row that is there. To a row that is not there it does nothing.
+    type Patch;
+
+    /// The row's key.
+    fn key(&self) -> Self::Key;
+
+    /// The row after the change; `None` if it goes.
+    fn patched(self, patch: Self::Patch) -> Option<Self>;
+}
+
+/// What a stretch of the log makes of one row.
+enum Draft<E: Entity> {
+    /// The whole row is known from the log alone; what stood in the table does not matter.
+    Known(Option<E>),
+    /// These changes, in order, to whatever stands in the table.
+    Patched(Vec<E::Patch>),
+}
+
+/// What a stretch of the log makes of many rows.
+pub(crate) struct Drafts<E: Entity>(BTreeMap<E::Key, Draft<E>>);
+
+impl<E: Entity> Default for Drafts<E> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<E: Entity> Drafts<E> {
+    /// The row is this one from now on.
+    pub(crate) fn put(&mut self, row: E) {
+        self.0.insert(row.key(), Draft::Known(Some(row)));
+    }
+
+    /// The row is gone.
+    pub(crate) fn remove(&mut self, key: E::Key) {
+        self.0.insert(key, Draft::Known(None));
+    }
+
+    /// The row changes, if there is one.
+    pub(crate) fn patch(&mut self, key: E::Key, patch: E::Patch) {
+        match self
+            .0
+            .entry(key)
+            .or_insert_with(|| Draft::Patched(Vec::new()))
+        {
+            Draft::Known(row) => *row = row.take().and_then(|row| row.patched(patch)),
+            Draft::Patched(patches) => patches.push(patch),
+        }
+    }
+
+    /// Changes the rows in a range of keys that have a draft. The others are changed in the table, before anything is
+    /// loaded from there.
+    pub(crate) fn patch_drafted(
+        &mut self,
+        keys: impl RangeBounds<E::Key>,
+        patch: impl Fn() -> E::Patch,
+    ) {
+        let drafted: Vec<_> = self.0.range(keys).map(|(key, _)| *key).collect();
+        for key in drafted {
+            self.patch(key, patch());
+        }
+    }
+
+    /// Forgets the drafts in a range of keys: their rows are deleted before anything is loaded or stored.
+    pub(crate) fn forget(&mut self, keys: impl RangeBounds<E::Key>) {
+        let doomed: Vec<_> = self.0.range(keys).map(|(key, _)| *key).collect();
+        for key in doomed {
+            self.0.remove(&key);
+        }
+    }
+
+    /// Forgets the wholly known rows that `doomed` picks: the others are not known here, and deleted in the table.
+    pub(crate) fn forget_known(&mut self, doomed: impl Fn(&E) -> bool) {
+        self.0
+            .retain(|_, draft| !matches!(draft, Draft::Known(Some(row)) if doomed(row)));
+    }
+
+    /// The keys of rows that have to be loaded before [`Self::settle`].
+    pub(crate) fn wanting(&self) -> Vec<E::Key> {
+        let wanting = self
+            .0
+            .iter()
+            .filter(|(_, draft)| matches!(draft, Draft::Patched(_)));
+        wanting.map(|(key, _)| *key).collect()
+    }
+
+    /// The rows to store and the keys of rows to delete, given the rows that were asked for by [`Self::wanting`].
+    pub(crate) fn settle(self, loaded: Vec<E>) -> Settled<E> {
+        let mut loaded: BTreeMap<_, _> = loaded.into_iter().map(|row| (row.key(), row)).collect();
+        let mut settled = Settled {
+            stored: Vec::new(),
+            deleted: Vec::new(),
+        };
+        for (key, draft) in self.0 {
+            let row = match draft {
+                Draft::Known(row) => row,
+                Draft::Patched(patches) => {
+                    let Some(row) = loaded.remove(&key) else {
+                        continue;
+                    };
+                    patches.into_iter().try_fold(row, E::patched)
+                }
+            };
+            match row {
+                Some(row) => settled.stored.push(row),
+                None => settled.deleted.push(key),
+            }
+        }
+        settled
+    }
+}
+
+/// What has to be written.
+pub(crate) struct Settled<E: Entity> {
+    /// Rows to insert or to replace.
+    pub(crate) stored: Vec<E>,
+    /// Rows to delete, if they are there.
+    pub(crate) deleted: Vec<E::Key>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq)]
+    struct Counter(u8, u32);
+
+    impl Entity for Counter {
+        type Key = u8;
+        type Patch = i32;
+
+        fn key(&self) -> u8 {
+            self.0
+        }
+
+        fn patched(self, by: i32) -> Option<Self> {
+            self.1.checked_add_signed(by).map(|sum| Self(self.0, sum))
+        }
+    }
+
+    #[test]
+    fn only_rows_of_unknown_content_are_loaded() {
+        let mut drafts = Drafts::default();
+        drafts.put(Counter(1, 5));
+        drafts.patch(1, 2);
+        drafts.patch(2, 3);
+        drafts.remove(3);
+        drafts.patch(3, 1);
+        drafts.patch(4, 1);
+        assert_eq!(drafts.wanting(), [2, 4]);
+        let settled = drafts.settle(vec![Counter(2, 10)]);
+        assert_eq!(settled.stored, [Counter(1, 7), Counter(2, 13)]);
+        assert_eq!(settled.deleted, [3]);
+    }
+
+    #[test]
+    fn a_patch_can_end_a_row_and_nothing_patches_it_again() {
+        let mut drafts = Drafts::default();
+        drafts.patch(1, -9);
+        drafts.patch(1, 50);
+        let settled = drafts.settle(vec![Counter(1, 3)]);
+        assert!(settled.stored.is_empty());
+        assert_eq!(settled.deleted, [1]);
+    }
+
+    #[test]
+    fn forgotten_drafts_leave_no_trace() {
+        let mut drafts = Drafts::default();
+        drafts.put(Counter(1, 5));
+        drafts.put(Counter(2, 5));
+        drafts.patch(3, 1);
+        drafts.forget(2..);
+        drafts.forget_known(|row| row.1 == 5);
+        assert!(drafts.wanting().is_empty());
+        let settled = drafts.settle(Vec::new());
+        assert!(settled.stored.is_empty() && settled.deleted.is_empty());
+    }
+}

@@ -1,0 +1,191 @@
+//! From events to rows of inboxes.
+
+use std::collections::{BTreeMap, HashMap};
+
+use async_trait::async_trait;
+use events::account::AccountEvent;
+use events::codec::{AnyEvent, Fact};
+use events::ids::DeviceAddress;
+use events::mailbox::{MailboxEvent, MessageQueued};
+use events::{Aci, DeviceId, Family, Generation, MessageGuid, Position};
+use sqlx::PgConnection;
+use subscription::Unfit;
+
+use super::{InboxCursor, InboxEntry, TABLE, Waiting, row};
+use crate::read_model::{ReadModel, id_of};
+
+/// The read model.
+pub(crate) struct Inbox;
+
+/// Where a message stands: by device, then in the order of acceptance.
+type Place = (Aci, DeviceId, Generation, Position);
+
+/// What a stretch of the log does to inboxes.
+#[derive(Default)]
+pub(crate) struct Changes {
+    /// Accounts that lose what waits for all generations before this one.
+    pub(super) wiped_accounts: Vec<(Aci, Generation)>,
+    /// Devices that lose all that waits for them.
+    pub(super) wiped_devices: Vec<DeviceAddress>,
+    /// Messages that are gone, whichever stretch brought them.
+    pub(super) removed: Vec<(DeviceAddress, MessageGuid)>,
+    /// Messages that came, and still wait at the end of the stretch.
+    arrived: BTreeMap<Place, Waiting>,
+    places: HashMap<(DeviceAddress, MessageGuid), Place>,
+}
+
+impl Changes {
+    /// Messages to insert, after all that is removed.
+    pub(super) fn arrived(&self) -> Vec<&Waiting> {
+        self.arrived.values().collect()
+    }
+
+    fn queue(&mut self, fact: &Fact, address: DeviceAddress, message: &MessageQueued) {
+        let place = (
+            address.aci,
+            address.device,
+            address.generation,
+            fact.position,
+        );
+        // A guid stands once in a mailbox. The first one counts, as it does in the table.
+        let named = self.places.entry((address, message.guid)).or_insert(place);
+        if *named == place {
+            self.arrived.insert(place, waiting(fact, address, message));
+        }
+    }
+
+    fn remove(&mut self, address: DeviceAddress, guid: MessageGuid) {
+        if let Some(place) = self.places.remove(&(address, guid)) {
+            self.arrived.remove(&place);
+        }
+        // Also when it came in this very stretch: an earlier one may have brought the guid before.
+        self.removed.push((address, guid));
+    }
+
+    fn apply_mailbox(&mut self, fact: &Fact, address: DeviceAddress, event: &MailboxEvent) {
+        match event {
+            MailboxEvent::MessageQueued(message) => self.queue(fact, address, message),
+            MailboxEvent::MessagesDelivered(e) => {
+                e.guids.iter().for_each(|guid| self.remove(address, *guid));
+            }
+            MailboxEvent::MessagesExpired(e) => {
+                e.guids.iter().for_each(|guid| self.remove(address, *guid));
+            }
+        }
+    }
+
+    fn apply_account(&mut self, aci: Aci, event: &AccountEvent) {
+        match event {
+            AccountEvent::AccountReregistered(e) => self.wipe_account(aci, e.primary.generation),
+            AccountEvent::AccountDeleted(_) => self.wipe_account(aci, Generation(u32::MAX)),
+            AccountEvent::DeviceRemoved(e) => {
+                let (device, generation) = (e.device, e.generation);
+                let first = (aci, device, generation, Position::START);
+                self.forget(
+                    first..=(aci, device, generation, Position(u64::MAX)),
+                    |_| true,
+                );
+                self.wiped_devices.push(DeviceAddress {
+                    aci,
+                    device,
+                    generation,
+                });
+            }
+            AccountEvent::AccountRegistered(_)
+            | AccountEvent::DeviceLinked(_)
+            | AccountEvent::AttributesChanged(_)
+            | AccountEvent::RegistrationLockFailed(_)
+            | AccountEvent::RecoveryPasswordDropped(_)
+            | AccountEvent::IdentityKeySet(_)
+            | AccountEvent::DeviceSeen(_) => {}
+        }
+    }
+
+    fn wipe_account(&mut self, aci: Aci, before: Generation) {
+        let first = (
+            aci,
+            DeviceId::PRIMARY,
+            Generation::default(),
+            Position::START,
+        );
+        let last = (aci, DeviceId::MAX, Generation(u32::MAX), Position(u64::MAX));
+        self.forget(first..=last, |generation| generation < before);
+        self.wiped_accounts.push((aci, before));
+    }
+
+    fn forget(
+        &mut self,
+        places: std::ops::RangeInclusive<Place>,
+        doomed: impl Fn(Generation) -> bool,
+    ) {
+        let gone: Vec<_> = self
+            .arrived
+            .range(places)
+            .map(|(place, _)| *place)
+            .collect();
+        for place in gone
+            .into_iter()
+            .filter(|(_, _, generation, _)| doomed(*generation))
+        {
+            if let Some(waiting) = self.arrived.remove(&place) {
+                self.places.remove(&(waiting.address, waiting.entry.guid));
+            }
+        }
+    }
+}
+
+fn waiting(fact: &Fact, address: DeviceAddress, message: &MessageQueued) -> Waiting {
+    Waiting {
+        address,
+        entry: InboxEntry {
+            cursor: InboxCursor(fact.position),
+            guid: message.guid,
+            kind: message.kind,
+            client_timestamp: message.client_timestamp,
+            server_timestamp: fact.metadata.at,
+            source: message.source,
+            destination: message.destination,
+            urgent: message.urgent,
+            story: message.story,
+            updated_pni: message.updated_pni,
+        },
+        content: message.content,
+    }
+}
+
+#[async_trait]
+impl ReadModel for Inbox {
+    const NAME: &'static str = "inbox";
+    const VERSION: u32 = 1;
+    const FAMILIES: &'static [Family] = &[Family::Mailbox, Family::Account];
+    const TABLES: &'static [&'static str] = &[TABLE];
+
+    type Changes = Changes;
+
+    fn fold(facts: &[&Fact]) -> Result<Changes, Unfit> {
+        let mut changes = Changes::default();
+        for fact in facts {
+            match &fact.event {
+                AnyEvent::Mailbox(event) => {
+                    let address = id_of(fact, fact.stream.as_mailbox())?;
+                    changes.apply_mailbox(fact, address, event);
+                }
+                AnyEvent::Account(event) => {
+                    changes.apply_account(id_of(fact, fact.stream.as_account())?, event);
+                }
+                AnyEvent::Keys(_)
+                | AnyEvent::Number(_)
+                | AnyEvent::Verification(_)
+                | AnyEvent::Operator(_) => {}
+            }
+        }
+        Ok(changes)
+    }
+
+    async fn write(connection: &mut PgConnection, changes: Changes) -> Result<(), sqlx::Error> {
+        row::wipe_accounts(connection, &changes.wiped_accounts).await?;
+        row::wipe_devices(connection, &changes.wiped_devices).await?;
+        row::remove(connection, &changes.removed).await?;
+        row::insert(connection, &changes.arrived()).await
+    }
+}

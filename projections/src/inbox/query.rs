@@ -1,0 +1,125 @@
+//! Questions about inboxes.
+
+use bytes::Bytes;
+use events::ids::DeviceAddress;
+use events::{MessageGuid, Position};
+use sqlx::PgPool;
+use sqlx::postgres::{PgArguments, PgRow};
+use uuid::Uuid;
+
+use super::{InboxCursor, InboxEntry, InboxMessage, InboxPage, PageLimits, TABLE, row};
+use crate::QueryError;
+use crate::columns::{BoxError, device_column, generation_column, get};
+
+/// Questions about inboxes.
+///
+/// Whoever has to be sure to see all that was accepted before a moment waits for the read model to reach that
+/// position first (`Queries::head`, `Queries::caught_up`).
+#[derive(Clone, Debug)]
+pub struct InboxQueries(pub(crate) PgPool);
+
+type Query = sqlx::query::Query<'static, sqlx::Postgres, PgArguments>;
+
+/// A statement whose first three parameters are a device's address.
+fn of(address: DeviceAddress, sql: &'static str) -> Query {
+    sqlx::query(sql)
+        .bind(address.aci.uuid())
+        .bind(device_column(address.device))
+        .bind(generation_column(address.generation))
+}
+
+impl InboxQueries {
+    /// What was accepted after `after` (or ever), in the order of acceptance, with contents.
+    pub async fn page(
+        &self,
+        address: DeviceAddress,
+        after: Option<InboxCursor>,
+        limits: PageLimits,
+    ) -> Result<InboxPage, QueryError> {
+        let rows = of(
+            address,
+            "WITH ahead AS (
+                 SELECT * FROM inbox_v1
+                 WHERE aci = $1 AND device = $2 AND generation = $3 AND position > $4
+                 ORDER BY position LIMIT $5
+             ), measured AS (
+                 SELECT *, sum(payload_length) OVER (ORDER BY position) AS bytes_with_it,
+                        row_number() OVER (ORDER BY position) AS place, count(*) OVER () AS seen
+                 FROM ahead
+             )
+             SELECT measured.*, payloads.bytes AS content
+             FROM measured LEFT JOIN log.payloads ON payloads.id = measured.payload
+             WHERE place = 1 OR (place <= $5 - 1 AND bytes_with_it <= $6)
+             ORDER BY position",
+        )
+        .bind(after.map_or(Position::START, |cursor| cursor.0).to_i64())
+        .bind(i64::from(limits.rows.max(1)) + 1) // one more, to see whether there is more
+        .bind(i64::try_from(limits.bytes).unwrap_or(i64::MAX))
+        .fetch_all(&self.0)
+        .await?;
+        page(&rows).map_err(QueryError::damaged(TABLE))
+    }
+
+    /// How many messages wait.
+    pub async fn count(&self, address: DeviceAddress) -> Result<u64, QueryError> {
+        let count = of(
+            address,
+            "SELECT count(*) AS count FROM inbox_v1 WHERE aci = $1 AND device = $2 AND generation = $3",
+        );
+        let row = count.fetch_one(&self.0).await?;
+        let count: i64 = get(&row, "count").map_err(QueryError::damaged(TABLE))?;
+        Ok(u64::try_from(count).unwrap_or_default())
+    }
+
+    /// Whether any message waits.
+    pub async fn has_any(&self, address: DeviceAddress) -> Result<bool, QueryError> {
+        Ok(self.newest(address).await?.is_some())
+    }
+
+    /// The place of the newest message at this moment; `None` if none waits.
+    pub async fn newest(&self, address: DeviceAddress) -> Result<Option<InboxCursor>, QueryError> {
+        let newest = of(
+            address,
+            "SELECT position FROM inbox_v1 WHERE aci = $1 AND device = $2 AND generation = $3
+             ORDER BY position DESC LIMIT 1",
+        );
+        let row = newest.fetch_optional(&self.0).await?;
+        let position: Option<i64> = row
+            .map(|row| get(&row, "position").map_err(QueryError::damaged(TABLE)))
+            .transpose()?;
+        Ok(position.map(|position| InboxCursor(Position::from_i64(position))))
+    }
+
+    /// One waiting message, without its content.
+    pub async fn by_guid(
+        &self,
+        address: DeviceAddress,
+        guid: MessageGuid,
+    ) -> Result<Option<InboxEntry>, QueryError> {
+        let message = of(
+            address,
+            "SELECT * FROM inbox_v1 WHERE aci = $1 AND device = $2 AND generation = $3 AND guid = $4",
+        );
+        let row = message.bind(guid.uuid()).fetch_optional(&self.0).await?;
+        row.as_ref()
+            .map(row::read)
+            .transpose()
+            .map_err(QueryError::damaged(TABLE))
+    }
+}
+
+fn page(rows: &[PgRow]) -> Result<InboxPage, BoxError> {
+    let mut page = InboxPage::default();
+    for row in rows {
+        let entry = row::read(row)?;
+        page.reached = Some(entry.cursor);
+        page.more = get::<i64>(row, "seen")? > i64::try_from(rows.len())?;
+        let content = get::<Option<Vec<u8>>>(row, "content")?.map(Bytes::from);
+        if content.is_none() && get::<Option<Uuid>>(row, "payload")?.is_some() {
+            page.erased.push(entry.guid);
+        } else {
+            page.messages.push(InboxMessage { entry, content });
+        }
+    }
+    Ok(page)
+}

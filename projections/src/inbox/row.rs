@@ -1,0 +1,149 @@
+//! Waiting messages as rows.
+
+use events::ids::DeviceAddress;
+use events::mailbox::{EnvelopeKind, MessageSource};
+use events::{Aci, Generation, MessageGuid, Pni, Position, ServiceId};
+use sqlx::PgConnection;
+use sqlx::postgres::PgRow;
+use uuid::Uuid;
+
+use super::{InboxCursor, InboxEntry, Waiting};
+use crate::columns::{
+    BoxError, column, device, device_column, generation_column, get, kind_column, service_id,
+    timestamp,
+};
+
+/// Reads all of a row but the content.
+pub(super) fn read(row: &PgRow) -> Result<InboxEntry, BoxError> {
+    let kind: i16 = get(row, "kind")?;
+    Ok(InboxEntry {
+        cursor: InboxCursor(Position(u64::try_from(get::<i64>(row, "position")?)?)),
+        guid: MessageGuid::from_uuid(get(row, "guid")?),
+        kind: EnvelopeKind::from_number(kind.into()).ok_or_else(|| format!("kind {kind}"))?,
+        client_timestamp: timestamp(row, "client_timestamp")?,
+        server_timestamp: timestamp(row, "server_timestamp")?,
+        source: source(row)?,
+        destination: service_id(get(row, "destination_kind")?, get(row, "destination")?)?,
+        urgent: get(row, "urgent")?,
+        story: get(row, "story")?,
+        updated_pni: get::<Option<Uuid>>(row, "updated_pni")?.map(Pni::from_uuid),
+    })
+}
+
+fn source(row: &PgRow) -> Result<Option<MessageSource>, BoxError> {
+    let Some(uuid) = get::<Option<Uuid>>(row, "source")? else {
+        return Ok(None);
+    };
+    Ok(Some(MessageSource {
+        service_id: service_id(get(row, "source_kind")?, uuid)?,
+        device: device(row, "source_device")?,
+    }))
+}
+
+/// Removes what waits for all generations of these accounts before the given one.
+pub(super) async fn wipe_accounts(
+    connection: &mut PgConnection,
+    accounts: &[(Aci, Generation)],
+) -> Result<(), sqlx::Error> {
+    if !accounts.is_empty() {
+        sqlx::query(
+            "DELETE FROM inbox_v1 m USING unnest($1::uuid[], $2::bigint[]) AS gone(aci, before)
+             WHERE m.aci = gone.aci AND m.generation < gone.before",
+        )
+        .bind(column(accounts, |(aci, _)| aci.uuid()))
+        .bind(column(accounts, |(_, before)| generation_column(*before)))
+        .execute(connection)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Removes what waits for these devices.
+pub(super) async fn wipe_devices(
+    connection: &mut PgConnection,
+    devices: &[DeviceAddress],
+) -> Result<(), sqlx::Error> {
+    if !devices.is_empty() {
+        sqlx::query(
+            "DELETE FROM inbox_v1 m
+             USING unnest($1::uuid[], $2::smallint[], $3::bigint[]) AS gone(aci, device, generation)
+             WHERE m.aci = gone.aci AND m.device = gone.device AND m.generation = gone.generation",
+        )
+        .bind(column(devices, |it| it.aci.uuid()))
+        .bind(column(devices, |it| device_column(it.device)))
+        .bind(column(devices, |it| generation_column(it.generation)))
+        .execute(connection)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Removes these messages, as far as they are there.
+pub(super) async fn remove(
+    connection: &mut PgConnection,
+    messages: &[(DeviceAddress, MessageGuid)],
+) -> Result<(), sqlx::Error> {
+    if !messages.is_empty() {
+        sqlx::query(
+            "DELETE FROM inbox_v1 m
+             USING unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::bigint[])
+                   AS gone(guid, aci, device, generation)
+             WHERE m.guid = gone.guid AND m.aci = gone.aci AND m.device = gone.device
+               AND m.generation = gone.generation",
+        )
+        .bind(column(messages, |(_, guid)| guid.uuid()))
+        .bind(column(messages, |(it, _)| it.aci.uuid()))
+        .bind(column(messages, |(it, _)| device_column(it.device)))
+        .bind(column(messages, |(it, _)| generation_column(it.generation)))
+        .execute(connection)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Inserts these messages, except where the mailbox has one of the same guid.
+pub(super) async fn insert(
+    connection: &mut PgConnection,
+    rows: &[&Waiting],
+) -> Result<(), sqlx::Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let source = |row: &Waiting| row.entry.source;
+    let source_id = |row: &Waiting| source(row).map(|it| it.service_id);
+    let length = |row: &Waiting| {
+        let length = row.content.map_or(0, |content| content.length);
+        i32::try_from(length).expect("messages are far below 2 GiB")
+    };
+    sqlx::query(
+        "INSERT INTO inbox_v1 (position, client_timestamp, server_timestamp, generation, aci, guid, destination,
+                               source, payload, updated_pni, payload_length, device, kind, destination_kind,
+                               source_kind, source_device, urgent, story)
+         SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::uuid[], $6::uuid[],
+                              $7::uuid[], $8::uuid[], $9::uuid[], $10::uuid[], $11::integer[], $12::smallint[],
+                              $13::smallint[], $14::smallint[], $15::smallint[], $16::smallint[], $17::boolean[],
+                              $18::boolean[])
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(column(rows, |row| row.entry.cursor.0.to_i64()))
+    .bind(column(rows, |row| row.entry.client_timestamp.to_i64()))
+    .bind(column(rows, |row| row.entry.server_timestamp.to_i64()))
+    .bind(column(rows, |row| generation_column(row.address.generation)))
+    .bind(column(rows, |row| row.address.aci.uuid()))
+    .bind(column(rows, |row| row.entry.guid.uuid()))
+    .bind(column(rows, |row| row.entry.destination.uuid()))
+    .bind(column(rows, |row| source_id(row).map(ServiceId::uuid)))
+    .bind(column(rows, |row| row.content.map(|content| content.id.0)))
+    .bind(column(rows, |row| row.entry.updated_pni.map(Pni::uuid)))
+    .bind(column(rows, |row| length(row)))
+    .bind(column(rows, |row| device_column(row.address.device)))
+    .bind(column(rows, |row| row.entry.kind.number()))
+    .bind(column(rows, |row| kind_column(row.entry.destination)))
+    .bind(column(rows, |row| source_id(row).map(kind_column)))
+    .bind(column(rows, |row| source(row).map(|it| device_column(it.device))))
+    .bind(column(rows, |row| row.entry.urgent))
+    .bind(column(rows, |row| row.entry.story))
+    .execute(connection)
+    .await?;
+    Ok(())
+}

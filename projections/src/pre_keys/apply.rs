@@ -1,0 +1,186 @@
+//! From events to counts of pre-keys.
+
+use async_trait::async_trait;
+use events::account::AccountEvent;
+use events::codec::{AnyEvent, Fact};
+use events::keys::{KeysEvent, PreKeyKind};
+use events::{DeviceId, Family, Generation, PayloadId, ServiceId};
+use sqlx::PgConnection;
+use subscription::Unfit;
+
+use super::{TABLE, row};
+use crate::drafts::{Drafts, Entity};
+use crate::read_model::{ReadModel, id_of};
+
+/// The read model.
+pub(crate) struct PreKeys;
+
+/// Whose keys: an identity, and one life of a device.
+pub(super) type Holder = (ServiceId, Generation, DeviceId);
+
+/// A row: the current pages of a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stock {
+    pub(super) holder: Holder,
+    pub(super) ec: Page,
+    pub(super) kyber: Page,
+}
+
+/// One-time keys of one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Page {
+    pub(super) id: Option<PayloadId>,
+    pub(super) total: u32,
+    pub(super) left: u32,
+}
+
+pub(crate) enum StockPatch {
+    /// A page took the place of the former one of its kind.
+    Uploaded(PreKeyKind, Page),
+    /// The key with this index was taken. Keys are taken in the order of their page.
+    Taken(PreKeyKind, PayloadId, u16),
+}
+
+impl Stock {
+    pub(super) fn empty(holder: Holder) -> Self {
+        Self {
+            holder,
+            ec: Page::default(),
+            kyber: Page::default(),
+        }
+    }
+
+    fn page(&mut self, kind: PreKeyKind) -> &mut Page {
+        match kind {
+            PreKeyKind::Ec => &mut self.ec,
+            PreKeyKind::Kyber => &mut self.kyber,
+        }
+    }
+}
+
+impl Entity for Stock {
+    type Key = Holder;
+    type Patch = StockPatch;
+
+    fn key(&self) -> Holder {
+        self.holder
+    }
+
+    fn patched(mut self, patch: StockPatch) -> Option<Self> {
+        match patch {
+            StockPatch::Uploaded(kind, page) => *self.page(kind) = page,
+            StockPatch::Taken(kind, id, index) => {
+                let page = self.page(kind);
+                if page.id == Some(id) {
+                    let behind = page.total.saturating_sub(u32::from(index) + 1);
+                    page.left = page.left.min(behind);
+                }
+            }
+        }
+        Some(self)
+    }
+}
+
+/// What a stretch of the log does to the counts.
+#[derive(Default)]
+pub(crate) struct Changes {
+    /// Identities that lose the keys of all generations before this one, before anything else is done.
+    pub(super) wiped: Vec<(ServiceId, Generation)>,
+    pub(super) drafts: Drafts<Stock>,
+}
+
+/// Comes after every generation.
+const NO_GENERATION: Generation = Generation(u32::MAX);
+
+impl Changes {
+    fn wipe(&mut self, identity: ServiceId, before: Generation) {
+        let first = (identity, Generation::default(), DeviceId::PRIMARY);
+        self.drafts
+            .forget(first..(identity, before, DeviceId::PRIMARY));
+        self.wiped.push((identity, before));
+    }
+
+    fn apply_keys(&mut self, holder: Holder, event: &KeysEvent) {
+        match event {
+            KeysEvent::PreKeysUploaded(e) => {
+                let total = u32::try_from(e.key_ids.len()).unwrap_or(u32::MAX);
+                let page = Page {
+                    id: Some(e.page.id),
+                    total,
+                    left: total,
+                };
+                self.drafts
+                    .patch(holder, StockPatch::Uploaded(e.kind, page));
+            }
+            KeysEvent::OneTimePreKeyTaken(e) => {
+                self.drafts
+                    .patch(holder, StockPatch::Taken(e.kind, e.page, e.index));
+            }
+            // They are handed out again and again, and do not run out.
+            KeysEvent::SignedPreKeyRotated(_) | KeysEvent::LastResortPreKeySet(_) => {}
+        }
+    }
+
+    fn apply_account(&mut self, aci: ServiceId, event: &AccountEvent) {
+        match event {
+            AccountEvent::AccountReregistered(e) => {
+                self.wipe(aci, e.primary.generation);
+                self.wipe(e.pni.into(), e.primary.generation);
+            }
+            AccountEvent::AccountDeleted(e) => {
+                self.wipe(aci, NO_GENERATION);
+                self.wipe(e.pni.into(), NO_GENERATION);
+            }
+            // A removed device's counts are never asked for again; they go with the account. Its event does not say
+            // which number's keys it had.
+            AccountEvent::DeviceRemoved(_)
+            | AccountEvent::AccountRegistered(_)
+            | AccountEvent::DeviceLinked(_)
+            | AccountEvent::AttributesChanged(_)
+            | AccountEvent::RegistrationLockFailed(_)
+            | AccountEvent::RecoveryPasswordDropped(_)
+            | AccountEvent::IdentityKeySet(_)
+            | AccountEvent::DeviceSeen(_) => {}
+        }
+    }
+}
+
+#[async_trait]
+impl ReadModel for PreKeys {
+    const NAME: &'static str = "pre_keys";
+    const VERSION: u32 = 1;
+    const FAMILIES: &'static [Family] = &[Family::Keys, Family::Account];
+    const TABLES: &'static [&'static str] = &[TABLE];
+
+    type Changes = Changes;
+
+    fn fold(facts: &[&Fact]) -> Result<Changes, Unfit> {
+        let mut changes = Changes::default();
+        for fact in facts {
+            match &fact.event {
+                AnyEvent::Keys(event) => {
+                    let (identity, device, generation) = id_of(fact, fact.stream.as_keys())?;
+                    changes.apply_keys((identity, generation, device), event);
+                }
+                AnyEvent::Account(event) => {
+                    let aci = id_of(fact, fact.stream.as_account())?;
+                    changes.apply_account(aci.into(), event);
+                }
+                AnyEvent::Mailbox(_)
+                | AnyEvent::Number(_)
+                | AnyEvent::Verification(_)
+                | AnyEvent::Operator(_) => {}
+            }
+        }
+        Ok(changes)
+    }
+
+    async fn write(connection: &mut PgConnection, changes: Changes) -> Result<(), sqlx::Error> {
+        row::wipe(connection, &changes.wiped).await?;
+        let wanting = changes.drafts.wanting();
+        let mut stocks = row::load(connection, &wanting).await?;
+        row::complete(&mut stocks, wanting);
+        let settled = changes.drafts.settle(stocks);
+        row::store(connection, &settled.stored).await
+    }
+}

@@ -1,0 +1,79 @@
+//! The form of a read model: a pure fold of a stretch of the log into changes, and the SQL that writes them.
+
+use std::marker::PhantomData;
+
+use async_trait::async_trait;
+use events::Family;
+use events::codec::Fact;
+use sqlx::PgConnection;
+use subscription::{ApplyError, Projection, Unfit};
+
+/// A read model. Reading it is for the `query` module next door.
+#[async_trait]
+pub(crate) trait ReadModel: Send + Sync + 'static {
+    /// What its checkpoint, lease and metrics are filed under.
+    const NAME: &'static str;
+    /// The version of its tables: a new shape is a new version and a replay, never a data migration.
+    const VERSION: u32;
+    /// The families whose events it folds.
+    const FAMILIES: &'static [Family];
+    /// Its tables, which carry the version in their names.
+    const TABLES: &'static [&'static str];
+
+    /// What a stretch of the log changes.
+    type Changes: Send;
+
+    /// Folds a stretch of the log. What comes and goes within the stretch never reaches the database.
+    fn fold(facts: &[&Fact]) -> Result<Self::Changes, Unfit>;
+
+    /// Writes the changes set-wise, inside the caller's transaction. Writing them twice must be like writing them once.
+    async fn write(
+        connection: &mut PgConnection,
+        changes: Self::Changes,
+    ) -> Result<(), sqlx::Error>;
+}
+
+/// A read model as the subscription sees it.
+pub(crate) struct Projected<M>(PhantomData<M>);
+
+impl<M> Default for Projected<M> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+#[async_trait]
+impl<M: ReadModel> Projection for Projected<M> {
+    fn name(&self) -> &'static str {
+        M::NAME
+    }
+
+    fn version(&self) -> u32 {
+        M::VERSION
+    }
+
+    fn families(&self) -> &'static [Family] {
+        M::FAMILIES
+    }
+
+    fn tables(&self) -> &'static [&'static str] {
+        M::TABLES
+    }
+
+    async fn apply(
+        &self,
+        connection: &mut PgConnection,
+        facts: &[&Fact],
+    ) -> Result<(), ApplyError> {
+        let changes = M::fold(facts)?;
+        Ok(M::write(connection, changes).await?)
+    }
+}
+
+/// The id in the name of a fact's stream, or why the fact cannot be used.
+pub(crate) fn id_of<T>(fact: &Fact, id: Option<T>) -> Result<T, Unfit> {
+    id.ok_or_else(|| Unfit {
+        position: fact.position,
+        what: format!("its stream has the impossible name {}", fact.stream),
+    })
+}

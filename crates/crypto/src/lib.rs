@@ -1,9 +1,24 @@
 #![doc = include_str!("../README.md")]
 
 pub mod access_key;
+pub mod certificate;
+pub mod external;
 pub mod keys;
 pub mod linking;
 mod mac;
+pub mod multi_recipient;
 pub mod phone;
+pub mod sealing;
+pub mod secrets;
 pub mod token_hash;
+pub mod username;
 pub mod xeddsa;
+pub mod zk;
+
+#[cfg(test)]
+#[expect(
+    dead_code,
+    reason = "it is written for the tests in `tests/vectors` first"
+)]
+#[path = "../tests/vectors/support.rs"]
+mod vectors;

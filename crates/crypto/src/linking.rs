@@ -38,6 +38,10 @@ impl LinkTokens {
         Self(MacKey::new(secret))
     }
 
+    pub(crate) const fn key(&self) -> &MacKey {
+        &self.0
+    }
+
     /// A token for the account, issued at `now`.
     pub fn issue(&self, aci: Aci, now: Timestamp) -> String {
         let claims = format!("{aci}.{now}");

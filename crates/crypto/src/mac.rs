@@ -15,6 +15,11 @@ impl MacKey {
         Self(Zeroizing::new(secret))
     }
 
+    /// The key itself. Secret.
+    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// HMAC-SHA256 over the parts, one after the other.
     pub(crate) fn tag(&self, parts: &[&[u8]]) -> [u8; 32] {
         hmac_sha256(self.0.as_ref(), parts)

@@ -18,6 +18,10 @@ impl PniDeriver {
         Self(MacKey::new(secret))
     }
 
+    pub(crate) const fn key(&self) -> &MacKey {
+        &self.0
+    }
+
     /// The PNI of `number`. An obsolete form of a number and its current form have the same.
     pub fn pni_of(&self, number: &E164) -> Pni {
         let tag = self.0.tag(&[number.current().as_str().as_bytes()]);

@@ -96,6 +96,11 @@ impl Part {
             .unwrap_or_else(|| panic!("{}: {name} is no list", self.id()));
         list.iter().cloned().map(Self).collect()
     }
+
+    /// The bytes of a part that is itself a hex text.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        hex::decode(self.0.as_str().unwrap()).unwrap()
+    }
 }
 
 impl Index<&str> for Part {

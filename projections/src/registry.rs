@@ -28,6 +28,13 @@ macro_rules! read_models {
                 }
             }
 
+            /// The version of its tables.
+            pub const fn version(self) -> u32 {
+                match self {
+                    $(Self::$name => <$model as ReadModel>::VERSION,)+
+                }
+            }
+
             /// What builds it from the log.
             pub fn projection(self) -> Arc<dyn Projection> {
                 match self {
@@ -54,7 +61,7 @@ read_models! {
 impl Model {
     /// A board on which the progress of every read model can be noted and awaited.
     pub fn progress() -> Progress {
-        Progress::new(MODELS.iter().map(|model| model.name()))
+        Progress::new(MODELS.iter().map(|model| (model.name(), model.version())))
     }
 }
 

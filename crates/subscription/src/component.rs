@@ -34,9 +34,9 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// What this process calls itself towards others; shown with the leases it holds.
     pub node: String,
-    /// What it works on. None at all leaves a process that only follows and hears.
+    /// What it works on. None at all leaves a process that only follows the log and hears of progress.
     pub projections: Vec<Arc<dyn Projection>>,
-    /// The board on which progress is noted.
+    /// The board on which progress is noted: that of the workers here, and of those elsewhere.
     pub progress: Progress,
     /// How long it waits for what.
     pub timing: Timing,
@@ -100,7 +100,7 @@ impl Subscription {
         } = options;
         let feed = Feed::new(Reader::new(store, keys));
         let handle = Handle { feed: feed.clone() };
-        let hearsay = Hearsay::new(database.clone(), progress.clone(), &projections, timing);
+        let hearsay = Hearsay::new(database.clone(), progress.clone(), timing);
         let shared = Shared {
             database: (*database.connect_options()).clone(),
             node: node.into(),

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::sync::Arc;
 
 use events::Position;
 use sqlx::postgres::PgListener;
@@ -12,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 use crate::backoff::Backoff;
 use crate::component::Timing;
 use crate::progress::Progress;
-use crate::projection::Projection;
 
 const CHANNEL: &str = "projection_progress";
 
@@ -30,19 +28,13 @@ fn key(name: &str, version: impl std::fmt::Display) -> String {
 }
 
 impl Hearsay {
-    pub(crate) fn new(
-        pool: PgPool,
-        progress: Progress,
-        projections: &[Arc<dyn Projection>],
-        timing: Timing,
-    ) -> Self {
-        let names = projections
-            .iter()
-            .map(|it| (key(it.name(), it.version()), it.name()));
+    pub(crate) fn new(pool: PgPool, progress: Progress, timing: Timing) -> Self {
+        let keyed = |(name, version)| (key(name, version), name);
+        let names = progress.projections().map(keyed).collect();
         Self {
             pool,
             progress,
-            names: names.collect(),
+            names,
             timing,
         }
     }

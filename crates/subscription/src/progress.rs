@@ -21,24 +21,33 @@ struct Board {
     news: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Known {
+    version: u32,
     at: watch::Sender<Position>,
     /// How far workers of this process brought it.
     here: AtomicU64,
 }
 
 impl Progress {
-    /// Knows the projections of these names, and of none how far it is.
-    pub fn new(names: impl IntoIterator<Item = &'static str>) -> Self {
-        let known = names
-            .into_iter()
-            .map(|name| (name, Known::default()))
-            .collect();
+    /// Knows the projections of these names and versions, and of none how far it is.
+    pub fn new(projections: impl IntoIterator<Item = (&'static str, u32)>) -> Self {
+        let known = |(name, version)| {
+            let at = watch::Sender::new(Position::START);
+            let here = AtomicU64::default();
+            (name, Known { version, at, here })
+        };
+        let known = projections.into_iter().map(known).collect();
         Self(Arc::new(Board {
             known,
             news: Notify::new(),
         }))
+    }
+
+    /// The names and versions of the projections that are known.
+    pub(crate) fn projections(&self) -> impl Iterator<Item = (&'static str, u32)> {
+        let known = self.0.known.iter();
+        known.map(|(name, known)| (*name, known.version))
     }
 
     /// Notes that a projection has come as far as `position`. It never goes back here, even if a rebuild begins anew:

@@ -1,1 +1,15 @@
 #![doc = include_str!("../README.md")]
+
+pub mod config;
+pub mod http;
+pub mod limits;
+pub mod listen;
+pub mod ports;
+mod state;
+pub mod ws;
+
+pub use config::Config;
+pub use http::router::router;
+pub use listen::{Listener, Shutdown, serve};
+pub use state::{Api, EventPosition, Options};
+pub use ws::hub::Hub;

@@ -1,0 +1,119 @@
+//! What an operator may choose at the doors.
+
+use std::time::Duration;
+
+/// The choices.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Which contract counts where two have been published for one path.
+    pub dialect: DialectSwitch,
+    /// How long a mutation waits for the read models to show it. Past that it is answered anyway: the fact is stored.
+    pub read_your_writes: Duration,
+    /// Whether a verification session asks for a captcha before it sends a code.
+    pub captcha_required: bool,
+    /// Entries for `GET /v2/config`, for everybody.
+    pub remote: Vec<(String, String)>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            dialect: DialectSwitch::ByContent,
+            read_your_writes: Duration::from_millis(250),
+            captcha_required: false,
+            remote: Vec::new(),
+        }
+    }
+}
+
+/// Whether the server tells the two dialects apart or holds on to one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DialectSwitch {
+    /// By what a request holds and who sends it.
+    #[default]
+    ByContent,
+    /// Every request is taken for [`Dialect::Seed`].
+    Seed,
+    /// Every request is taken for [`Dialect::Deployed`].
+    Deployed,
+}
+
+/// The two contracts that have been published for the same paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// That of the OpenAPI document: few required fields, few statuses.
+    Seed,
+    /// That which official clients speak.
+    Deployed,
+}
+
+impl DialectSwitch {
+    /// The dialect of a request. `content` tells whether its body has something that only one side sends.
+    pub fn settle(self, content: bool, user_agent: Option<&str>) -> Dialect {
+        match self {
+            Self::Seed => Dialect::Seed,
+            Self::Deployed => Dialect::Deployed,
+            Self::ByContent if content || user_agent.is_some_and(is_official) => Dialect::Deployed,
+            Self::ByContent => Dialect::Seed,
+        }
+    }
+}
+
+/// `Signal-(Android|Desktop|iOS)/<semver>[ extra]`, or what the library says of itself on a connection without it.
+fn is_official(user_agent: &str) -> bool {
+    let version = [
+        "Signal-Android/",
+        "Signal-Desktop/",
+        "Signal-iOS/",
+        "libsignal/",
+    ]
+    .iter()
+    .find_map(|name| user_agent.strip_prefix(name));
+    version.is_some_and(|version| {
+        let version = version.split(' ').next().unwrap_or_default();
+        let mut numbers = version.split(['.', '-']);
+        (0..3).all(|_| numbers.next().is_some_and(|n| n.parse::<u32>().is_ok()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn official_agents_speak_the_deployed_dialect() {
+        let settle = |agent| DialectSwitch::ByContent.settle(false, agent);
+        for agent in [
+            "Signal-Desktop/7.80.0 Linux",
+            "Signal-iOS/7.1.2",
+            "Signal-Android/7.9.1-beta",
+        ] {
+            assert_eq!(settle(Some(agent)), Dialect::Deployed, "{agent}");
+        }
+        for agent in [
+            "curl/8.5.0",
+            "Signal-Desktop",
+            "Signal-Desktop/x",
+            "MySignal-Desktop/7.80.0",
+        ] {
+            assert_eq!(settle(Some(agent)), Dialect::Seed, "{agent}");
+        }
+        assert_eq!(settle(None), Dialect::Seed);
+    }
+
+    #[test]
+    fn content_decides_where_it_can_and_the_switch_always() {
+        assert_eq!(
+            DialectSwitch::ByContent.settle(true, None),
+            Dialect::Deployed
+        );
+        assert_eq!(
+            DialectSwitch::Seed.settle(true, Some("Signal-iOS/7.1.2")),
+            Dialect::Seed
+        );
+        assert_eq!(
+            DialectSwitch::Deployed.settle(false, None),
+            Dialect::Deployed
+        );
+    }
+}

@@ -1,0 +1,50 @@
+//! An account as its owner sees it.
+
+use events::{Aci, E164, Pni};
+use serde::{Deserialize, Serialize};
+
+/// The answer of whoami; registration adds to it. Missing values are `null`, because some clients insist on the property.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IdentityResponse {
+    /// The account's id.
+    pub uuid: Aci,
+    /// Its number.
+    pub number: Option<E164>,
+    /// The number's pseudonym: a bare UUID, without a prefix.
+    pub pni: Option<Pni>,
+    /// The hash of its username.
+    pub username_hash: Option<String>,
+    /// Where its username link leads.
+    pub username_link_handle: Option<uuid::Uuid>,
+    /// Whether it keeps an encrypted copy of itself in remote storage.
+    pub storage_capable: bool,
+    /// What it may do beyond others.
+    pub entitlements: Entitlements,
+    /// A salt for other services' credentials.
+    pub auth_credential_salt: Option<String>,
+}
+
+/// What an account may do beyond others. Nothing is sold here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entitlements {
+    /// Badges on its profile.
+    pub badges: Vec<serde_json::Value>,
+    /// Room for backups.
+    pub backup: Option<serde_json::Value>,
+}
+
+impl IdentityResponse {
+    pub(crate) fn new(aci: Aci, pni: Pni, number: Option<E164>, storage_capable: bool) -> Self {
+        Self {
+            uuid: aci,
+            number,
+            pni: Some(pni),
+            username_hash: None,
+            username_link_handle: None,
+            storage_capable,
+            entitlements: Entitlements::default(),
+            auth_credential_salt: None,
+        }
+    }
+}

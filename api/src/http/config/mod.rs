@@ -1,0 +1,3 @@
+//! `/v2/config`.
+
+pub mod fetch;

@@ -1,0 +1,73 @@
+//! `GET /v1/devices`: the account's devices.
+
+use axum::extract::State;
+use events::values::EncryptedDeviceName;
+use events::{DeviceId, RegistrationId, Timestamp};
+use projections::devices::Device;
+use serde::{Deserialize, Serialize};
+
+use crate::http::extract::{Authenticated, Json};
+use crate::http::problem::Problem;
+use crate::http::wire::{Base64, Padded};
+use crate::state::Api;
+
+/// The answer, by ascending number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListResponse {
+    /// The devices.
+    pub devices: Vec<DeviceResponse>,
+}
+
+/// A device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceResponse {
+    /// Its number.
+    pub id: DeviceId,
+    /// Its encrypted name.
+    pub name: Option<Base64<EncryptedDeviceName, Padded>>,
+    /// The day on which it was last heard of: midnight, in milliseconds.
+    pub last_seen: Timestamp,
+    /// Its registration id for the account's identity.
+    pub registration_id: RegistrationId,
+    /// When it joined, in milliseconds (seed dialect).
+    pub created: Timestamp,
+    /// When it joined, sealed to the account's identity key. Not made so far.
+    pub created_at_ciphertext: Option<Base64<Vec<u8>>>,
+}
+
+const DAY: u64 = 24 * 60 * 60 * 1000;
+
+/// The midnight (UTC) before it: clients show days, and nobody may learn more.
+fn midnight(at: Timestamp) -> Timestamp {
+    Timestamp::from_epoch_millis(at.epoch_millis() / DAY * DAY)
+        .expect("an earlier time is in range, too")
+}
+
+impl From<Device> for DeviceResponse {
+    fn from(device: Device) -> Self {
+        Self {
+            id: device.id,
+            name: device.name.map(Base64::new),
+            last_seen: midnight(device.last_seen),
+            registration_id: device.registration_id,
+            created: device.linked_at,
+            created_at_ciphertext: None,
+        }
+    }
+}
+
+pub(crate) async fn handler(
+    State(api): State<Api>,
+    caller: Authenticated,
+) -> Result<Json<ListResponse>, Problem> {
+    let devices = api
+        .queries
+        .devices()
+        .of(caller.address.aci)
+        .await
+        .map_err(|error| Problem::unavailable(&error))?;
+    Ok(Json(ListResponse {
+        devices: devices.into_iter().map(Into::into).collect(),
+    }))
+}

@@ -1,0 +1,173 @@
+//! `GET /v2/keys/{service id}/{device or *}`: the keys to start sessions with an account's devices. Each one-time key is
+//! given away once.
+//!
+//! | status | when |
+//! |---|---|
+//! | 200 | the bundles |
+//! | 400 | a group-send token together with anything else |
+//! | 401 | nothing shown; an access key that does not open the account; a group-send token (none is accepted so far) |
+//! | 404 | no such account or device, or no keys |
+//! | 422 | neither a device's number nor `*` |
+
+use axum::extract::State;
+use axum::response::IntoResponse;
+use commands::account::Caller;
+use commands::keys::take_pre_keys::{DeviceBundle, PreKeyBundles, TakePreKeys, TakePreKeysRefused};
+use events::values::keys::EcPublicKey;
+use events::{Actor, DeviceId, E164, RegistrationId, ServiceId};
+use http::StatusCode;
+use projections::Model;
+use serde::{Deserialize, Serialize};
+
+use super::wire::{EcPreKeyJson, KyberPreKeyJson, SignedPreKeyJson};
+use crate::http::extract::{
+    AccessKeyHeader, Authenticated, Json, MaybeAuthenticated, Segment, Segments,
+};
+use crate::http::layers::Asked;
+use crate::http::problem::Problem;
+use crate::http::wire::Base64;
+use crate::state::Api;
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TakeResponse {
+    /// Of the identity that was asked for.
+    pub identity_key: Base64<EcPublicKey>,
+    /// One at least.
+    pub devices: Vec<DeviceResponse>,
+}
+
+/// One device's part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceResponse {
+    /// The device.
+    pub device_id: DeviceId,
+    /// Its registration id for the identity.
+    pub registration_id: RegistrationId,
+    /// Its signed pre-key.
+    pub signed_pre_key: SignedPreKeyJson,
+    /// A one-time key, while there are any.
+    pub pre_key: Option<EcPreKeyJson>,
+    /// A one-time Kyber key or the last resort; `null` only for devices that never uploaded one.
+    pub pq_pre_key: Option<KyberPreKeyJson>,
+}
+
+impl From<PreKeyBundles> for TakeResponse {
+    fn from(bundles: PreKeyBundles) -> Self {
+        let device = |bundle: DeviceBundle| DeviceResponse {
+            device_id: bundle.device,
+            registration_id: bundle.registration_id,
+            signed_pre_key: bundle.signed.into(),
+            pre_key: bundle.one_time.map(Into::into),
+            pq_pre_key: bundle.kyber.map(Into::into),
+        };
+        Self {
+            identity_key: Base64::new(bundles.identity_key),
+            devices: bundles.devices.into_iter().map(device).collect(),
+        }
+    }
+}
+
+/// Whose keys: an identity, or, from callers who say who they are, a number.
+#[derive(Clone, Debug)]
+pub(crate) enum Target {
+    Identity(ServiceId),
+    Number(E164),
+}
+
+impl Segment for Target {
+    fn parse(text: &str) -> Result<Self, Problem> {
+        match text.starts_with('+') {
+            true => text
+                .parse()
+                .map(Self::Number)
+                .map_err(|_| Problem::not_found()),
+            false => ServiceId::parse(text).map(Self::Identity),
+        }
+    }
+}
+
+/// Of which device; of all for `*`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Which(Option<DeviceId>);
+
+impl Segment for Which {
+    fn parse(text: &str) -> Result<Self, Problem> {
+        match text {
+            "*" => Ok(Self(None)),
+            number => number
+                .parse()
+                .map(Some)
+                .map(Self)
+                .map_err(|_| Problem::of(StatusCode::UNPROCESSABLE_ENTITY)),
+        }
+    }
+}
+
+/// Who asks, from what they show. Who says who they are needs nothing else.
+fn caller(
+    authenticated: Option<&Authenticated>,
+    access: AccessKeyHeader,
+) -> Result<Caller, Problem> {
+    match (authenticated, access.has_group_token()) {
+        (None, true) if !access.has_key() => Err(Problem::unauthorized()),
+        (_, true) => Err(Problem::bad_request("a group-send token comes alone")),
+        (Some(caller), false) => Ok(Caller::Device(caller.address.aci, caller.address.device)),
+        (None, false) => access.required().map(Caller::AccessKey),
+    }
+}
+
+/// The identity that is meant. A number that does not want to be found is not.
+async fn resolve(api: &Api, target: Target, caller: &Caller) -> Result<ServiceId, Problem> {
+    let number = match target {
+        Target::Identity(identity) => return Ok(identity),
+        Target::Number(number) => number,
+    };
+    if matches!(caller, Caller::AccessKey(_)) {
+        return Err(Problem::unauthorized());
+    }
+    let account = api
+        .queries
+        .accounts()
+        .by_service_id(api.pnis.pni_of(&number).into())
+        .await;
+    let account = account
+        .map_err(|error| Problem::unavailable(&error))?
+        .filter(|account| account.discoverable);
+    account
+        .map(|account| account.aci.into())
+        .ok_or_else(Problem::not_found)
+}
+
+impl From<TakePreKeysRefused> for Problem {
+    fn from(refused: TakePreKeysRefused) -> Self {
+        match refused {
+            TakePreKeysRefused::Unauthorized => Self::unauthorized(),
+            TakePreKeysRefused::NotFound => Self::not_found(),
+        }
+    }
+}
+
+pub(crate) async fn handler(
+    State(api): State<Api>,
+    asked: Asked,
+    MaybeAuthenticated(authenticated): MaybeAuthenticated,
+    access: AccessKeyHeader,
+    segments: Result<Segments<(Target, Which)>, Problem>,
+) -> Result<impl IntoResponse, Problem> {
+    let caller = caller(authenticated.as_ref(), access)?;
+    let Segments((target, Which(device))) = segments?;
+    let actor = authenticated
+        .as_ref()
+        .map_or(Actor::Anonymous, Authenticated::actor);
+    let command = TakePreKeys {
+        target: resolve(&api, target, &caller).await?,
+        device,
+        caller,
+    };
+    let taken = api.executor.execute(&command, &asked.by(actor)).await?;
+    let position = api.settled(&taken, &[Model::PreKeys]).await;
+    Ok((position, Json(TakeResponse::from(taken.done))))
+}

@@ -1,0 +1,184 @@
+//! What every request goes through, on whichever way it came: its identity, its clock, its line in the log, and the
+//! nets below the endpoints.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use commands::RequestContext;
+use events::Actor;
+use futures::FutureExt as _;
+use http::{HeaderName, HeaderValue, StatusCode};
+use tracing::{error, info};
+use uuid::Uuid;
+
+use crate::http::extract::SocketPeer;
+use crate::http::problem::Problem;
+use crate::limits;
+use crate::state::{Api, EventPosition};
+
+/// The server's clock, on every answer: milliseconds since 1970.
+pub const TIMESTAMP: HeaderName = HeaderName::from_static("x-signal-timestamp");
+/// In a request: a UUID that chains requests together, kept in the metadata of their events. In an answer: the id that
+/// the server gave this request, under which its events and log lines are found.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A request as its commands will know it.
+#[derive(Clone)]
+pub(crate) struct Asked {
+    context: RequestContext,
+    actor_kind: Arc<OnceLock<&'static str>>,
+}
+
+impl Asked {
+    /// The context for commands on this authority. Also decides what the request line says of the caller.
+    pub(crate) fn by(&self, actor: Actor) -> RequestContext {
+        self.is_by(match &actor {
+            Actor::Device(..) => "device",
+            Actor::Anonymous => "anonymous",
+            Actor::Operator(_) => "operator",
+            Actor::System(_) => "system",
+        });
+        RequestContext {
+            actor,
+            ..self.context.clone()
+        }
+    }
+
+    /// What the request line says of the caller.
+    pub(crate) fn is_by(&self, kind: &'static str) {
+        // The first to know is the one who checked credentials.
+        let _ = self.actor_kind.set(kind);
+    }
+}
+
+impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Asked {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(
+        parts: &mut http::request::Parts,
+        _: &S,
+    ) -> Result<Self, Self::Rejection> {
+        let asked = parts.extensions.get::<Self>();
+        Ok(asked
+            .expect("the router's outermost layer put it there")
+            .clone())
+    }
+}
+
+/// Gives the request its identity, stamps the answer, writes the request line.
+pub(crate) async fn observe(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let mut context = api.executor.request_by(Actor::Anonymous);
+    context.correlation = correlation(&request);
+    let id = context.request;
+    let asked = Asked {
+        context,
+        actor_kind: Arc::default(),
+    };
+    let line = Line::about(&request, Arc::clone(&asked.actor_kind));
+    request.extensions_mut().insert(asked);
+
+    let mut response = next.run(request).await;
+
+    let headers = response.headers_mut();
+    headers.insert(TIMESTAMP, api.clock.now().epoch_millis().into());
+    headers.insert(
+        REQUEST_ID,
+        HeaderValue::from_str(&id.to_string()).expect("a UUID is plain ASCII"),
+    );
+    line.write(&id.to_string(), &response, started);
+    response
+}
+
+fn correlation(request: &Request) -> Option<Uuid> {
+    request
+        .headers()
+        .get(REQUEST_ID)?
+        .to_str()
+        .ok()
+        .and_then(|text| Uuid::try_parse(text).ok())
+}
+
+/// What the request line tells that the answer does not know any more. Never a path: it may hold ids.
+struct Line {
+    method: http::Method,
+    route: Option<MatchedPath>,
+    transport: &'static str,
+    actor_kind: Arc<OnceLock<&'static str>>,
+}
+
+impl Line {
+    fn about(request: &Request, actor_kind: Arc<OnceLock<&'static str>>) -> Self {
+        let in_socket = request.extensions().get::<SocketPeer>().is_some();
+        Self {
+            method: request.method().clone(),
+            route: request.extensions().get::<MatchedPath>().cloned(),
+            transport: if in_socket { "websocket" } else { "http" },
+            actor_kind,
+        }
+    }
+
+    fn write(&self, id: &str, response: &Response, started: Instant) {
+        let elapsed = started.elapsed();
+        let route = self.route.as_ref().map_or("none", MatchedPath::as_str);
+        let status = response.status().as_u16();
+        let position = response
+            .headers()
+            .get(EventPosition::HEADER)
+            .and_then(|value| value.to_str().ok());
+        let actor = self.actor_kind.get().copied().unwrap_or("anonymous");
+        info!(
+            target: "request",
+            request = id,
+            method = %self.method,
+            route,
+            status,
+            actor,
+            transport = self.transport,
+            position,
+            elapsed_ms = elapsed.as_secs_f64() * 1000.0,
+        );
+        let labels = [
+            ("method", method_label(&self.method).to_owned()),
+            ("route", route.to_owned()),
+            ("status", status.to_string()),
+            ("transport", self.transport.to_owned()),
+        ];
+        metrics::histogram!("http_request_duration_seconds", &labels).record(elapsed.as_secs_f64());
+    }
+}
+
+/// Clients may invent methods; metrics must not grow by that.
+fn method_label(method: &http::Method) -> &str {
+    match method.as_str() {
+        known @ ("GET" | "HEAD" | "PUT" | "POST" | "PATCH" | "DELETE" | "CONNECT" | "OPTIONS") => {
+            known
+        }
+        _ => "other",
+    }
+}
+
+/// Answers 500 where an endpoint panics, and 503 where it takes too long.
+pub(crate) async fn guard(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let handled = AssertUnwindSafe(next.run(request)).catch_unwind();
+    match tokio::time::timeout(limits::REQUEST_PATIENCE, handled).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_panic)) => {
+            // The panic hook has told what and where.
+            let id = u64::from_le_bytes(api.entropy.bytes());
+            error!(id = %format_args!("{id:016x}"), "answering 500: an endpoint panicked");
+            Problem::internal(id).into_response()
+        }
+        Err(_) => {
+            error!(
+                "answering 503: an endpoint took longer than {:?}",
+                limits::REQUEST_PATIENCE
+            );
+            Problem::of(StatusCode::SERVICE_UNAVAILABLE).into_response()
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! `PUT /v1/messages/{service id}?story=`: a message for all devices of an account.
+//!
+//! | status | when |
+//! |---|---|
+//! | 200 | accepted, or a story for nobody |
+//! | 400 | a group-send token together with anything else |
+//! | 401 | neither credentials nor an access key that opens the account |
+//! | 403 | a message to one's own account, addressed by number |
+//! | 404 | no such account; only callers with credentials learn that |
+//! | 409 | `{"missingDevices", "extraDevices"}` |
+//! | 410 | `{"staleDevices"}`; wins over 409 |
+//! | 413 | a content of more than 96 KiB |
+//! | 422 | rules broken |
+
+use axum::extract::State;
+use axum::response::IntoResponse;
+use bytes::Bytes;
+use commands::message::send_message::{
+    DeviceMessage, EphemeralEnvelope, SendMessage, SendMessageRefused, Sender,
+};
+use events::Position;
+use events::mailbox::EnvelopeKind;
+use events::{Actor, DeviceId, MessageGuid, ServiceId, Timestamp};
+use http::StatusCode;
+use projections::inbox::{InboxCursor, InboxEntry};
+use prost::Message as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::json;
+
+use super::sender::settle;
+use crate::http::extract::{AccessKeyHeader, Json, MaybeAuthenticated, Parameters, Segments};
+use crate::http::layers::Asked;
+use crate::http::problem::Problem;
+use crate::http::violations::Violations;
+use crate::http::wire::Base64;
+use crate::state::Api;
+use crate::ws::mailbox::envelope;
+
+/// The body.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SendRequest {
+    /// One for each device of the recipient, each device once.
+    #[serde(default)]
+    pub messages: Option<Vec<MessageRequest>>,
+    /// Whether it is for devices that are connected now, and for nobody later.
+    #[serde(default)]
+    pub online: Option<bool>,
+    /// Whether the devices should be woken at once; yes, if it is not said.
+    #[serde(default)]
+    pub urgent: Option<bool>,
+    /// The sender's time in milliseconds; the server's, if it is 0 or not said.
+    #[serde(default)]
+    pub timestamp: Option<i64>,
+}
+
+/// The ciphertext for one device.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageRequest {
+    /// 1 in a session, 3 starts one, 6 (or 7) sealed, 8 not encrypted.
+    #[serde(rename = "type")]
+    pub kind: i32,
+    /// 1 to 127.
+    pub destination_device_id: DeviceId,
+    /// The registration id under which the sender knows the device; not checked if it is not said.
+    #[serde(default)]
+    pub destination_registration_id: Option<i64>,
+    /// At least one byte.
+    #[serde(default)]
+    pub content: Option<Base64<Vec<u8>>>,
+}
+
+/// The answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SendResponse {
+    /// Whether the sender has other devices that should learn of it.
+    pub needs_sync: bool,
+}
+
+/// The query.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct SendParameters {
+    /// Whether it belongs to a story. Anything but `true` is no.
+    #[serde(default, deserialize_with = "is_true")]
+    pub story: bool,
+}
+
+fn is_true<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    String::deserialize(deserializer).map(|text| text.eq_ignore_ascii_case("true"))
+}
+
+/// The seed's number for a sealed message. Recipients know it by the deployed number only.
+const SEED_SEALED: i32 = 7;
+
+fn kind(number: i32) -> Option<EnvelopeKind> {
+    let number = if number == SEED_SEALED {
+        EnvelopeKind::UnidentifiedSender as i32
+    } else {
+        number
+    };
+    EnvelopeKind::from_number(number.into())
+        .filter(|kind| *kind != EnvelopeKind::ServerDeliveryReceipt)
+}
+
+impl MessageRequest {
+    fn parse(
+        self,
+        violations: &mut Violations,
+        index: usize,
+        guid: MessageGuid,
+    ) -> Option<DeviceMessage> {
+        let content = self.content.map(|content| content.0).unwrap_or_default();
+        violations.check(
+            !content.is_empty(),
+            &format!("messages[{index}].content must not be empty"),
+        );
+        let kind = kind(self.kind);
+        violations.check(
+            kind.is_some(),
+            &format!("messages[{index}].type is not a type of message"),
+        );
+        Some(DeviceMessage {
+            device: self.destination_device_id,
+            // A number that no device can have is as good as 0: the sender does not know the device.
+            registration_id: self
+                .destination_registration_id
+                .map(|id| u32::try_from(id).unwrap_or_default()),
+            kind: kind?,
+            content: Bytes::from(content),
+            guid,
+        })
+    }
+}
+
+impl SendRequest {
+    fn command(
+        self,
+        api: &Api,
+        destination: ServiceId,
+        sender: Sender,
+    ) -> Result<SendMessage, Problem> {
+        let mut violations = Violations::default();
+        let requests = self.messages.unwrap_or_default();
+        violations.check(!requests.is_empty(), "messages must not be empty");
+        let mut devices: Vec<_> = requests
+            .iter()
+            .map(|message| message.destination_device_id)
+            .collect();
+        devices.sort_unstable();
+        violations.check(
+            devices.is_sorted_by(|a, b| a < b),
+            "messages must address each device once",
+        );
+        let timestamp = u64::try_from(self.timestamp.unwrap_or_default()).unwrap_or(u64::MAX);
+        let timestamp = Timestamp::from_epoch_millis(timestamp);
+        let timestamp = violations.parsed(
+            timestamp,
+            "timestamp must be between 0 and 8640000000000000",
+        );
+        let parse = |(index, message): (usize, MessageRequest)| {
+            message.parse(
+                &mut violations,
+                index,
+                MessageGuid::from_random(api.entropy.bytes()),
+            )
+        };
+        let messages = requests.into_iter().enumerate().filter_map(parse).collect();
+        violations.refuse()?;
+        let given = timestamp.filter(|timestamp| *timestamp != Timestamp::default());
+        Ok(SendMessage {
+            destination,
+            sender,
+            messages,
+            timestamp: given.unwrap_or_else(|| api.clock.now()),
+            online: self.online.unwrap_or_default(),
+            urgent: self.urgent.unwrap_or(true),
+        })
+    }
+}
+
+impl From<SendMessageRefused> for Problem {
+    fn from(refused: SendMessageRefused) -> Self {
+        match refused {
+            SendMessageRefused::NoSuchSender => Self::credentials_required(),
+            SendMessageRefused::SyncToOwnNumber => Self::of(StatusCode::FORBIDDEN),
+            SendMessageRefused::NoSuchRecipient => Self::not_found(),
+            SendMessageRefused::Unauthorized => Self::unauthorized(),
+            SendMessageRefused::MismatchedDevices { missing, extra } => Self::with(
+                StatusCode::CONFLICT,
+                &json!({ "missingDevices": missing, "extraDevices": extra }),
+            ),
+            SendMessageRefused::StaleDevices { devices } => {
+                Self::with(StatusCode::GONE, &json!({ "staleDevices": devices }))
+            }
+            SendMessageRefused::TooLarge { .. } => Self::of(StatusCode::PAYLOAD_TOO_LARGE),
+        }
+    }
+}
+
+/// Hands a message that is for now or never to the hub.
+fn deliver_now(api: &Api, message: EphemeralEnvelope, at: Timestamp) {
+    let EphemeralEnvelope {
+        address,
+        envelope: queued,
+        content,
+    } = message;
+    let entry = InboxEntry {
+        cursor: InboxCursor(Position::START),
+        guid: queued.guid,
+        kind: queued.kind,
+        client_timestamp: queued.client_timestamp,
+        server_timestamp: at,
+        source: queued.source,
+        destination: queued.destination,
+        urgent: queued.urgent,
+        story: queued.story,
+        updated_pni: queued.updated_pni,
+    };
+    let bytes = envelope(&entry, Some(content)).encode_to_vec();
+    api.hub.deliver_ephemeral(address, bytes.into());
+}
+
+pub(crate) async fn handler(
+    State(api): State<Api>,
+    asked: Asked,
+    MaybeAuthenticated(authenticated): MaybeAuthenticated,
+    Segments((destination,)): Segments<(ServiceId,)>,
+    Parameters(SendParameters { story }): Parameters<SendParameters>,
+    access: AccessKeyHeader,
+    Json(request): Json<SendRequest>,
+) -> Result<impl IntoResponse, Problem> {
+    let sender = settle(authenticated.as_ref(), access, story)?;
+    let actor = match sender {
+        Sender::Identified(aci, device) => Actor::Device(aci, device),
+        Sender::Sealed(_) | Sender::Story => Actor::Anonymous,
+    };
+    let command = request.command(&api, destination, sender)?;
+    let context = asked.by(actor);
+    let sent = api.executor.execute(&command, &context).await?;
+    // Readers of inboxes wait for the log by themselves; senders need not.
+    let position = api.settled(&sent, &[]).await;
+    for message in sent.done.ephemeral {
+        deliver_now(&api, message, context.at);
+    }
+    Ok((
+        position,
+        Json(SendResponse {
+            needs_sync: sent.done.needs_sync,
+        }),
+    ))
+}

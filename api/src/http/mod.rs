@@ -1,0 +1,16 @@
+//! REST: one file an endpoint, with its wire types, its statuses and its handler.
+
+pub mod accounts;
+pub mod config;
+pub mod devices;
+pub mod extract;
+pub mod keepalive;
+pub mod keys;
+pub mod layers;
+pub mod messages;
+pub mod problem;
+pub mod registration;
+pub mod router;
+pub mod verification;
+pub mod violations;
+pub mod wire;

@@ -1,0 +1,94 @@
+//! Which path leads where.
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Extension};
+use axum::middleware::from_fn_with_state;
+use axum::routing::{any, delete, get, head, post, put};
+use http::StatusCode;
+use tower::Layer as _;
+use tower_http::normalize_path::NormalizePathLayer;
+
+use crate::http::problem::Problem;
+use crate::http::{
+    accounts, config, devices, keepalive, keys, layers, messages, registration, verification,
+};
+use crate::limits;
+use crate::state::Api;
+use crate::ws::upgrade;
+
+/// The doors: every listener and every request inside a WebSocket goes through this.
+pub fn router(api: Api) -> Router {
+    // Requests inside WebSockets get a router of their own, which opens no WebSockets.
+    let inner = finished(endpoints(), &api);
+    let sockets = Router::new().route(
+        "/v1/websocket",
+        any(upgrade::handler).layer(Extension(upgrade::Inner(inner))),
+    );
+    finished(endpoints().merge(sockets), &api)
+}
+
+/// Paths are declared without a trailing slash; requests may have one.
+fn endpoints() -> Router<Api> {
+    let session = "/v1/verification/session/{session}";
+    let limited = DefaultBodyLimit::max;
+    Router::new()
+        .route(
+            "/v1/verification/session",
+            post(verification::create::handler),
+        )
+        .route(
+            session,
+            get(verification::resume::handler).patch(verification::prove::handler),
+        )
+        .route(
+            "/v1/verification/session/{session}/code",
+            post(verification::request_code::handler).put(verification::submit_code::handler),
+        )
+        .route("/v1/registration", post(registration::register::handler))
+        .route("/v1/accounts/whoami", get(accounts::whoami::handler))
+        .route(
+            "/v1/accounts/attributes",
+            put(accounts::attributes::handler),
+        )
+        .route("/v1/accounts/me", delete(accounts::delete::handler))
+        .route(
+            "/v1/accounts/account/{account}",
+            head(accounts::exists::handler),
+        )
+        .route("/v1/devices", get(devices::list::handler))
+        .route("/v1/devices/link", put(devices::link::handler))
+        .route(
+            "/v1/devices/provisioning/code",
+            get(devices::provisioning_code::handler),
+        )
+        .route("/v1/devices/{device}", delete(devices::remove::handler))
+        .route(
+            "/v2/keys",
+            get(keys::count::handler)
+                .put(keys::set::handler)
+                .layer(limited(limits::KEYS_BODY)),
+        )
+        .route("/v2/keys/{target}/{device}", get(keys::take::handler))
+        .route("/v1/messages", get(messages::list::handler))
+        .route(
+            "/v1/messages/{destination}",
+            put(messages::send::handler).layer(limited(limits::MESSAGE_BODY)),
+        )
+        .route(
+            "/v1/messages/uuid/{guid}",
+            delete(messages::delete::handler),
+        )
+        .route("/v2/config", get(config::fetch::handler))
+        .route("/v1/keepalive", get(keepalive::handler))
+}
+
+fn finished(endpoints: Router<Api>, api: &Api) -> Router {
+    let router = endpoints
+        .fallback(async || Problem::not_found())
+        .method_not_allowed_fallback(async || Problem::of(StatusCode::METHOD_NOT_ALLOWED))
+        .layer(DefaultBodyLimit::max(limits::BODY))
+        .layer(from_fn_with_state(api.clone(), layers::guard))
+        .layer(from_fn_with_state(api.clone(), layers::observe))
+        .with_state(api.clone());
+    Router::new().fallback_service(NormalizePathLayer::trim_trailing_slash().layer(router))
+}

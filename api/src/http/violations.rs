@@ -1,0 +1,42 @@
+//! Rules of a body that its shape does not show, broken.
+
+use crate::config::Dialect;
+use crate::http::problem::Problem;
+use http::StatusCode;
+use serde_json::json;
+
+/// The rules that a body breaks, as `<property path> <rule>`. All are listed, in no order that anybody may rely on.
+#[derive(Debug, Default)]
+pub struct Violations(Vec<String>);
+
+impl Violations {
+    /// Notes a broken rule unless it `holds`.
+    pub fn check(&mut self, holds: bool, rule: &str) {
+        if !holds {
+            self.0.push(rule.to_owned());
+        }
+    }
+
+    /// The parsed value, or a broken rule in its place.
+    pub fn parsed<T, E>(&mut self, parsed: Result<T, E>, rule: &str) -> Option<T> {
+        self.check(parsed.is_ok(), rule);
+        parsed.ok()
+    }
+
+    /// 422 with the broken rules, if there are any.
+    pub fn refuse(self) -> Result<(), Problem> {
+        self.refuse_in(Dialect::Deployed)
+    }
+
+    /// The same; one of the two dialects knows 400 for it.
+    pub fn refuse_in(self, dialect: Dialect) -> Result<(), Problem> {
+        match (self.0.is_empty(), dialect) {
+            (true, _) => Ok(()),
+            (false, Dialect::Deployed) => Err(Problem::invalid(self.0)),
+            (false, Dialect::Seed) => Err(Problem::with(
+                StatusCode::BAD_REQUEST,
+                &json!({ "errors": self.0 }),
+            )),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! How much a client may send, and for how long.
+
+use std::time::Duration;
+
+/// How long the read models may take to catch up with the log before a question is answered without.
+pub const CATCH_UP: Duration = Duration::from_secs(2);
+
+/// A request body, unless its endpoint says otherwise. The largest such body, a registration, has about 8 KiB.
+pub const BODY: usize = 64 * 1024;
+
+/// The body of a key upload: 100 Kyber keys take about 230 KiB of JSON.
+pub const KEYS_BODY: usize = 512 * 1024;
+
+/// The body of a send: [`MESSAGE_CONTENT`] for each of six devices, in base64, and some air. Larger contents are still
+/// read as far as this, because the device check comes before the size check.
+pub const MESSAGE_BODY: usize = 1024 * 1024;
+
+/// The content of a message for one device: 96 KiB.
+pub const MESSAGE_CONTENT: usize = 98_304;
+
+/// How long a client may take to send a body.
+pub const BODY_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a request may take in all before it is answered 503.
+pub const REQUEST_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a client may take to send the head of an HTTP/1.1 request, which is also how long an idle kept-alive
+/// connection stays open.
+pub const HEAD_PATIENCE: Duration = Duration::from_secs(75);
+
+/// How long a connection may take from TCP to the end of the TLS handshake.
+pub const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The head of a request.
+pub const HEAD: usize = 32 * 1024;
+
+/// Header lines of a request.
+pub const HEADER_LINES: usize = 100;
+
+/// Streams that one HTTP/2 connection may have open.
+pub const STREAMS: u32 = 256;
+
+/// How often an HTTP/2 connection is asked whether it is still there, and how long it may take to answer.
+pub const PING_INTERVAL: Duration = Duration::from_secs(60);
+/// See [`PING_INTERVAL`].
+pub const PING_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Limits of one WebSocket.
+pub mod socket {
+    use std::time::Duration;
+
+    /// A message from the client; a larger one closes the socket with 1009.
+    pub const MESSAGE: usize = 512 * 1024;
+
+    /// What is read of a message at most. Up to here a message that is too large is read to its end, so that the close
+    /// frame reaches the client; beyond it the connection just ends after the frame.
+    pub const MESSAGE_HARD: usize = 2 * MESSAGE;
+
+    /// Silence after which the socket is closed. The official client sends something every 31 s.
+    pub const IDLE: Duration = Duration::from_secs(90);
+
+    /// Requests of one socket that are worked on at a time; the next is not read before one of them is answered.
+    pub const REQUESTS: usize = 64;
+
+    /// Bytes of request bodies of one socket that are worked on at a time (or one request, if it has more).
+    pub const REQUEST_BYTES: usize = MESSAGE;
+
+    /// Envelopes sent and not yet answered.
+    pub const ENVELOPES: usize = 256;
+
+    /// Bytes of envelopes sent and not yet answered (or one envelope, if it has more).
+    pub const ENVELOPE_BYTES: usize = 1024 * 1024;
+
+    /// Frames that wait for the client to read, besides what the kernel buffers.
+    pub const FRAMES: usize = 8;
+
+    /// Ephemeral messages that wait for their turn; more are dropped, as for a device that is not there.
+    pub const EPHEMERAL: usize = 32;
+
+    /// Acknowledgements in one command.
+    pub const ACKNOWLEDGEMENTS: usize = 256;
+
+    /// Buffer for reading; larger messages make it grow for as long as they last.
+    pub const READ_BUFFER: usize = 4 * 1024;
+
+    /// How long the read models may take to catch up with the log before a page is read anyway.
+    pub const CATCH_UP: Duration = Duration::from_secs(10);
+
+    /// How long the close frame may take to reach the client.
+    pub const FAREWELL: Duration = Duration::from_secs(2);
+}

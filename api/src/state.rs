@@ -1,0 +1,117 @@
+//! Everything an endpoint can reach.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use axum::response::{IntoResponse, IntoResponseParts, Response, ResponseParts};
+use commands::ports::{CodeMint, VerificationTransport};
+use commands::verification::VerificationPolicy;
+use commands::{Executed, Executor};
+use crypto::linking::LinkTokens;
+use crypto::phone::PniDeriver;
+use events::Position;
+use events::ports::{Clock, Entropy};
+use events::store::PayloadStore;
+use http::HeaderName;
+use projections::{Model, Queries};
+
+use crate::config::Config;
+use crate::listen::Shutdown;
+use crate::ports::CaptchaAssessor;
+use crate::ws::hub::Hub;
+
+/// What the doors are built from.
+pub struct Options {
+    /// Runs commands.
+    pub executor: Arc<Executor>,
+    /// Answers questions.
+    pub queries: Queries,
+    /// Holds the contents of messages.
+    pub payloads: Arc<dyn PayloadStore>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Source of ids and salts.
+    pub entropy: Arc<dyn Entropy>,
+    /// Carries verification codes.
+    pub verification: Arc<dyn VerificationTransport>,
+    /// Makes verification codes.
+    pub codes: Arc<dyn CodeMint>,
+    /// How often and how fast codes may be asked for and tried.
+    pub verification_policy: Arc<VerificationPolicy>,
+    /// Judges captchas.
+    pub captchas: Arc<dyn CaptchaAssessor>,
+    /// Issues and checks linking tokens.
+    pub link_tokens: LinkTokens,
+    /// Derives the pseudonyms of numbers.
+    pub pnis: PniDeriver,
+    /// The operator's choices.
+    pub config: Config,
+    /// The connected devices. Whoever builds this feeds it with live facts ([`Hub::observe`]).
+    pub hub: Hub,
+    /// When to end, and who waits for what runs until then.
+    pub shutdown: Shutdown,
+}
+
+/// [`Options`], shared by all endpoints and sockets.
+#[derive(Clone)]
+pub struct Api(Arc<Options>);
+
+impl Api {
+    /// Shares the options.
+    pub fn new(options: Options) -> Self {
+        Self(Arc::new(options))
+    }
+
+    /// Waits, bounded, until the read models show what a command did. Past the bound the answer goes out anyway: the
+    /// fact is stored.
+    pub(crate) async fn settled<D>(
+        &self,
+        executed: &Executed<D>,
+        models: &[Model],
+    ) -> EventPosition {
+        if let Some(position) = executed.position {
+            let caught_up = self
+                .queries
+                .caught_up(models, position, self.config.read_your_writes)
+                .await;
+            if !caught_up {
+                tracing::warn!(%position, ?models, "read models lag behind; answering before they show the change");
+            }
+        }
+        EventPosition(executed.position)
+    }
+}
+
+impl Deref for Api {
+    type Target = Options;
+
+    fn deref(&self) -> &Options {
+        &self.0
+    }
+}
+
+/// `X-Event-Position`: the last event that the request caused. Absent if nothing had to happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventPosition(pub Option<Position>);
+
+impl EventPosition {
+    /// The header's name.
+    pub const HEADER: HeaderName = HeaderName::from_static("x-event-position");
+}
+
+impl IntoResponseParts for EventPosition {
+    type Error = std::convert::Infallible;
+
+    fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Self::Error> {
+        if let Some(Position(position)) = self.0 {
+            parts.headers_mut().insert(Self::HEADER, position.into());
+        }
+        Ok(parts)
+    }
+}
+
+impl IntoResponse for EventPosition {
+    fn into_response(self) -> Response {
+        (self, ()).into_response()
+    }
+}

@@ -1,0 +1,242 @@
+//! The devices that are connected to this node, and what they have to be told at once.
+//!
+//! The hub holds no messages: a device's session is woken, and reads its inbox. It follows the log ([`Hub::observe`]), so
+//! it hears of what other nodes stored, too. Only ephemeral messages, which are no facts, go through it as they are.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use bytes::Bytes;
+use events::account::AccountEvent;
+use events::codec::Fact;
+use events::ids::DeviceAddress;
+use events::mailbox::MailboxEvent;
+use events::{Aci, AnyEvent, DeviceId, Generation, Position};
+use tokio::sync::{mpsc, watch};
+
+use crate::limits::socket as limits;
+
+/// The connected devices. Cheap to clone; all clones are one.
+#[derive(Clone, Default)]
+pub struct Hub(Arc<Board>);
+
+#[derive(Default)]
+struct Board {
+    accounts: Mutex<HashMap<Aci, Vec<Entry>>>,
+    next: AtomicU64,
+}
+
+/// A socket, as the hub knows it.
+struct Entry {
+    socket: u64,
+    device: DeviceId,
+    generation: Generation,
+    /// Whether messages are delivered to it. One socket of a device at a time has them.
+    consumer: bool,
+    signals: watch::Sender<Signals>,
+    ephemeral: mpsc::Sender<Bytes>,
+    settled: watch::Sender<bool>,
+}
+
+/// What a session has to know at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Signals {
+    /// The position of the last message that was queued for the device since it connected.
+    pub queued: Position,
+    /// Where the log says that the device's credentials are void, if it does.
+    pub revoked: Option<Position>,
+    /// Whether a newer socket of the device has taken over.
+    pub displaced: bool,
+}
+
+/// A socket's place in the hub. It leaves the hub when this is dropped.
+pub struct Connection {
+    hub: Hub,
+    aci: Aci,
+    socket: u64,
+    /// What the session has to know at once.
+    pub signals: watch::Receiver<Signals>,
+    /// Ephemeral messages: encoded envelopes.
+    pub ephemeral: mpsc::Receiver<Bytes>,
+    settled: watch::Sender<bool>,
+    predecessor: Option<watch::Receiver<bool>>,
+}
+
+impl Hub {
+    /// An empty hub.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Registers a socket of the device. A consumer displaces the one that the device had before.
+    pub fn connect(&self, address: DeviceAddress, consumer: bool) -> Connection {
+        let socket = self.0.next.fetch_add(1, Ordering::Relaxed);
+        let (ephemeral, from_hub) = mpsc::channel(limits::EPHEMERAL);
+        let signals = watch::Sender::new(Signals::default());
+        let settled = watch::Sender::new(false);
+        let entry = Entry {
+            socket,
+            device: address.device,
+            generation: address.generation,
+            consumer,
+            signals: signals.clone(),
+            ephemeral,
+            settled: settled.clone(),
+        };
+        let mut accounts = self.accounts();
+        let entries = accounts.entry(address.aci).or_default();
+        let mut predecessor = None;
+        if consumer {
+            for other in entries
+                .iter_mut()
+                .filter(|other| other.device == address.device && other.consumer)
+            {
+                other.consumer = false;
+                other
+                    .signals
+                    .send_modify(|signals| match other.generation == address.generation {
+                        true => signals.displaced = true,
+                        // Its device is gone, although the log has not come to tell it yet.
+                        false => signals.revoked = Some(Position(u64::MAX)),
+                    });
+                predecessor = Some(other.settled.subscribe());
+            }
+        }
+        entries.push(entry);
+        Connection {
+            hub: self.clone(),
+            aci: address.aci,
+            socket,
+            signals: signals.subscribe(),
+            ephemeral: from_hub,
+            settled,
+            predecessor,
+        }
+    }
+
+    /// Tells the sessions what has happened. Facts come in the order of the log; hearing one twice does no harm.
+    pub fn observe(&self, facts: &[Fact]) {
+        let accounts = self.accounts();
+        for fact in facts {
+            match &fact.event {
+                AnyEvent::Mailbox(MailboxEvent::MessageQueued(_)) => wake(&accounts, fact),
+                AnyEvent::Account(event) => revoke(&accounts, fact, event),
+                _ => {}
+            }
+        }
+    }
+
+    /// Passes an ephemeral message on, if the device is connected and keeps up. Tells whether it did.
+    pub fn deliver_ephemeral(&self, address: DeviceAddress, envelope: Bytes) -> bool {
+        let accounts = self.accounts();
+        let entries = accounts.get(&address.aci).into_iter().flatten();
+        let mut consumers = entries
+            .filter(|entry| entry.consumer && entry.is_of(address.device, address.generation));
+        consumers
+            .next()
+            .is_some_and(|entry| entry.ephemeral.try_send(envelope).is_ok())
+    }
+
+    /// Whether messages for the device are being delivered right now.
+    pub fn is_connected(&self, address: DeviceAddress) -> bool {
+        let accounts = self.accounts();
+        let mut entries = accounts.get(&address.aci).into_iter().flatten();
+        entries.any(|entry| entry.consumer && entry.is_of(address.device, address.generation))
+    }
+
+    /// The number of authenticated sockets.
+    pub fn sockets(&self) -> usize {
+        self.accounts().values().map(Vec::len).sum()
+    }
+
+    fn accounts(&self) -> MutexGuard<'_, HashMap<Aci, Vec<Entry>>> {
+        self.0
+            .accounts
+            .lock()
+            .expect("nothing panics while it holds the hub")
+    }
+}
+
+impl Entry {
+    fn is_of(&self, device: DeviceId, generation: Generation) -> bool {
+        self.device == device && self.generation == generation
+    }
+}
+
+fn wake(accounts: &HashMap<Aci, Vec<Entry>>, fact: &Fact) {
+    let Some(address) = fact.stream.as_mailbox() else {
+        return;
+    };
+    let entries = accounts.get(&address.aci).into_iter().flatten();
+    for entry in
+        entries.filter(|entry| entry.consumer && entry.is_of(address.device, address.generation))
+    {
+        entry.signals.send_if_modified(|signals| {
+            let news = fact.position > signals.queued;
+            signals.queued = signals.queued.max(fact.position);
+            news
+        });
+    }
+}
+
+/// Events after which a device has to prove anew who it is.
+fn revoke(accounts: &HashMap<Aci, Vec<Entry>>, fact: &Fact, event: &AccountEvent) {
+    let removed = match event {
+        AccountEvent::DeviceRemoved(removed) => Some((removed.device, removed.generation)),
+        AccountEvent::AccountReregistered(_)
+        | AccountEvent::AccountDeleted(_)
+        | AccountEvent::RegistrationLockFailed(_) => None,
+        AccountEvent::AccountRegistered(_)
+        | AccountEvent::DeviceLinked(_)
+        | AccountEvent::AttributesChanged(_)
+        | AccountEvent::RecoveryPasswordDropped(_)
+        | AccountEvent::IdentityKeySet(_)
+        | AccountEvent::DeviceSeen(_) => return,
+    };
+    let Some(aci) = fact.stream.as_account() else {
+        return;
+    };
+    let entries = accounts.get(&aci).into_iter().flatten();
+    for entry in entries
+        .filter(|entry| removed.is_none_or(|(device, generation)| entry.is_of(device, generation)))
+    {
+        entry
+            .signals
+            .send_modify(|signals| signals.revoked = signals.revoked.max(Some(fact.position)));
+    }
+}
+
+impl Connection {
+    /// Whether this is still the socket that the device's messages go to.
+    pub fn is_current(&self) -> bool {
+        !self.signals.borrow().displaced
+    }
+
+    /// Says that everything that the device acknowledged on this socket is stored, so that its successor may read the
+    /// inbox without meeting any of it again.
+    pub fn settle(&self) {
+        self.settled.send_replace(true);
+    }
+
+    /// Waits until the socket that this one displaced has [settled](Self::settle) or is gone.
+    pub async fn predecessor_settled(&mut self) {
+        if let Some(mut predecessor) = self.predecessor.take() {
+            // An error means that it is gone, which is as good.
+            let _ = predecessor.wait_for(|settled| *settled).await;
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.settle();
+        let mut accounts = self.hub.accounts();
+        if let Some(entries) = accounts.get_mut(&self.aci) {
+            entries.retain(|entry| entry.socket != self.socket);
+            if entries.is_empty() {
+                accounts.remove(&self.aci);
+            }
+        }
+    }
+}

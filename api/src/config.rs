@@ -1,6 +1,10 @@
 //! What an operator may choose at the doors.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
+
+use commands::verification::VerificationPolicy;
 
 /// The choices.
 #[derive(Clone, Debug)]
@@ -11,8 +15,10 @@ pub struct Config {
     pub read_your_writes: Duration,
     /// Whether a verification session asks for a captcha before it sends a code.
     pub captcha_required: bool,
-    /// Entries for `GET /v2/config`, for everybody.
-    pub remote: Vec<(String, String)>,
+    /// How often and how fast verification codes may be asked for and tried.
+    pub verification: Arc<VerificationPolicy>,
+    /// Entries for `GET /v2/config`. Those whose names begin with a platform are for that platform only.
+    pub remote: BTreeMap<String, String>,
 }
 
 impl Default for Config {
@@ -21,9 +27,35 @@ impl Default for Config {
             dialect: DialectSwitch::ByContent,
             read_your_writes: Duration::from_millis(250),
             captcha_required: false,
-            remote: Vec::new(),
+            verification: Arc::default(),
+            remote: without_grpc(),
         }
     }
+}
+
+/// Calls that official clients make through gRPC over HTTP/2 unless they are told otherwise.
+const GRPC_CALLS: [&str; 9] = [
+    "AccountsAnonymousLookupUsernameHash",
+    "AccountsAnonymousLookupUsernameLink.2",
+    "AccountsAnonymousCheckAccountExistence.2",
+    "MessagesAnonymousSendMultiRecipientMessage.2",
+    "MessagesAnonymousSendSingleRecipientMessage",
+    "AttachmentsGetUploadForm",
+    "MessagesSendMessage",
+    "BackupsAnonymousGetUploadForm",
+    "KeyTransparencyQueryServiceSearchV2",
+];
+
+/// Tells official clients to make these calls over the WebSocket: this server speaks no gRPC so far.
+fn without_grpc() -> BTreeMap<String, String> {
+    let names = ["android", "desktop", "ios"]
+        .into_iter()
+        .flat_map(|platform| {
+            GRPC_CALLS
+                .iter()
+                .map(move |call| format!("{platform}.libsignal.grpc.{call}"))
+        });
+    names.map(|name| (name, "ws".to_owned())).collect()
 }
 
 /// Whether the server tells the two dialects apart or holds on to one.
@@ -51,10 +83,9 @@ impl DialectSwitch {
     /// The dialect of a request. `content` tells whether its body has something that only one side sends.
     pub fn settle(self, content: bool, user_agent: Option<&str>) -> Dialect {
         match self {
-            Self::Seed => Dialect::Seed,
             Self::Deployed => Dialect::Deployed,
             Self::ByContent if content || user_agent.is_some_and(is_official) => Dialect::Deployed,
-            Self::ByContent => Dialect::Seed,
+            Self::Seed | Self::ByContent => Dialect::Seed,
         }
     }
 }

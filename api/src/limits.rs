@@ -22,7 +22,7 @@ pub const MESSAGE_CONTENT: usize = 98_304;
 pub const BODY_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a request may take in all before it is answered 503.
-pub const REQUEST_PATIENCE: Duration = Duration::from_secs(60);
+pub const REQUEST_PATIENCE: Duration = Duration::from_mins(1);
 
 /// How long a client may take to send the head of an HTTP/1.1 request, which is also how long an idle kept-alive
 /// connection stays open.
@@ -41,7 +41,7 @@ pub const HEADER_LINES: usize = 100;
 pub const STREAMS: u32 = 256;
 
 /// How often an HTTP/2 connection is asked whether it is still there, and how long it may take to answer.
-pub const PING_INTERVAL: Duration = Duration::from_secs(60);
+pub const PING_INTERVAL: Duration = Duration::from_mins(1);
 /// See [`PING_INTERVAL`].
 pub const PING_PATIENCE: Duration = Duration::from_secs(20);
 

@@ -1,4 +1,4 @@
-//! From connections to requests: HTTP/1.1 and HTTP/2 on the same listener, WebSockets over both, and a graceful end.
+//! From connections to requests: HTTP/1.1 and HTTP/2 on the same listener, a WebSocket over either, a graceful end.
 
 use std::convert::Infallible;
 use std::future::{Future, Ready, ready};
@@ -82,7 +82,7 @@ pub async fn serve(mut listener: impl Listener, router: Router, shutdown: Shutdo
                 shutdown.tracker.spawn(connection);
             }
             Err(error) if is_about_one_connection(&error) => {
-                debug!(%error, "a connection was gone before it was accepted")
+                debug!(%error, "a connection was gone before it was accepted");
             }
             Err(error) => {
                 warn!(%error, "cannot accept connections; trying again in {RESPITE:?}");

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use axum::response::{IntoResponse, IntoResponseParts, Response, ResponseParts};
 use commands::ports::{CodeMint, VerificationTransport};
-use commands::verification::VerificationPolicy;
 use commands::{Executed, Executor};
 use crypto::linking::LinkTokens;
 use crypto::phone::PniDeriver;
@@ -36,8 +35,6 @@ pub struct Options {
     pub verification: Arc<dyn VerificationTransport>,
     /// Makes verification codes.
     pub codes: Arc<dyn CodeMint>,
-    /// How often and how fast codes may be asked for and tried.
-    pub verification_policy: Arc<VerificationPolicy>,
     /// Judges captchas.
     pub captchas: Arc<dyn CaptchaAssessor>,
     /// Issues and checks linking tokens.

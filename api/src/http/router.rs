@@ -19,12 +19,12 @@ use crate::ws::upgrade;
 /// The doors: every listener and every request inside a WebSocket goes through this.
 pub fn router(api: Api) -> Router {
     // Requests inside WebSockets get a router of their own, which opens no WebSockets.
-    let inner = finished(endpoints(), &api);
+    let inner = finished(endpoints(), api.clone());
     let sockets = Router::new().route(
         "/v1/websocket",
         any(upgrade::handler).layer(Extension(upgrade::Inner(inner))),
     );
-    finished(endpoints().merge(sockets), &api)
+    finished(endpoints().merge(sockets), api)
 }
 
 /// Paths are declared without a trailing slash; requests may have one.
@@ -82,13 +82,13 @@ fn endpoints() -> Router<Api> {
         .route("/v1/keepalive", get(keepalive::handler))
 }
 
-fn finished(endpoints: Router<Api>, api: &Api) -> Router {
+fn finished(endpoints: Router<Api>, api: Api) -> Router {
     let router = endpoints
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::of(StatusCode::METHOD_NOT_ALLOWED))
         .layer(DefaultBodyLimit::max(limits::BODY))
         .layer(from_fn_with_state(api.clone(), layers::guard))
         .layer(from_fn_with_state(api.clone(), layers::observe))
-        .with_state(api.clone());
+        .with_state(api);
     Router::new().fallback_service(NormalizePathLayer::trim_trailing_slash().layer(router))
 }

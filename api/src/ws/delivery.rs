@@ -156,7 +156,7 @@ impl<M: Mailbox + 'static> Delivery<M> {
         }
         let flushed: OptionFuture<_> = self.flushing.as_mut().into();
         tokio::select! {
-            Some((flush, outcome)) = flushed => self.flushed(flush, outcome).await?,
+            Some((flush, outcome)) = flushed => self.flushed(flush, outcome)?,
             () = self.desk.answered.notified() => {}
             changed = connection.signals.changed() => {
                 changed.map_err(|_| Ending::ShuttingDown)?;
@@ -280,7 +280,7 @@ impl<M: Mailbox + 'static> Delivery<M> {
         .boxed()
     }
 
-    async fn flushed(
+    fn flushed(
         &mut self,
         flush: Flush,
         outcome: Result<(), NotAcknowledged>,
@@ -310,7 +310,7 @@ impl<M: Mailbox + 'static> Delivery<M> {
                     return;
                 };
                 let (flush, outcome) = flushing.await;
-                if self.flushed(flush, outcome).await.is_err() {
+                if self.flushed(flush, outcome).is_err() {
                     return;
                 }
             }

@@ -93,13 +93,14 @@ impl Hub {
                 .filter(|other| other.device == address.device && other.consumer)
             {
                 other.consumer = false;
-                other
-                    .signals
-                    .send_modify(|signals| match other.generation == address.generation {
-                        true => signals.displaced = true,
+                let same = other.generation == address.generation;
+                other.signals.send_modify(|signals| {
+                    signals.displaced |= same;
+                    if !same {
                         // Its device is gone, although the log has not come to tell it yet.
-                        false => signals.revoked = Some(Position(u64::MAX)),
-                    });
+                        signals.revoked = Some(Position(u64::MAX));
+                    }
+                });
                 predecessor = Some(other.settled.subscribe());
             }
         }
@@ -116,7 +117,7 @@ impl Hub {
     }
 
     /// Tells the sessions what has happened. Facts come in the order of the log; hearing one twice does no harm.
-    pub fn observe(&self, facts: &[Fact]) {
+    pub fn observe<'a>(&self, facts: impl IntoIterator<Item = &'a Fact>) {
         let accounts = self.accounts();
         for fact in facts {
             match &fact.event {

@@ -23,7 +23,7 @@ use crate::ws::inbox::Inbox;
 use crate::ws::requests::Tunnel;
 use crate::ws::session::{DeviceSession, Handler, Session};
 
-/// The router for the requests inside WebSockets.
+/// The router for the requests that come over a WebSocket.
 #[derive(Clone)]
 pub(crate) struct Inner(pub(crate) Router);
 
@@ -36,7 +36,7 @@ pub(crate) async fn handler(
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
-    let upgrade = upgrade.map_err(not_an_upgrade)?;
+    let upgrade = upgrade.map_err(|rejection| not_an_upgrade(&rejection))?;
     let device = opener(&api, &headers).await?;
     if device.is_some() {
         asked.is_by("device");
@@ -72,7 +72,7 @@ pub(crate) async fn handler(
     }))
 }
 
-fn not_an_upgrade(rejection: WebSocketUpgradeRejection) -> Problem {
+fn not_an_upgrade(rejection: &WebSocketUpgradeRejection) -> Problem {
     let status = match rejection {
         WebSocketUpgradeRejection::MethodNotGet(_)
         | WebSocketUpgradeRejection::MethodNotConnect(_) => StatusCode::METHOD_NOT_ALLOWED,

@@ -8,7 +8,7 @@ use http::header::{ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 
-use crate::http::extract::{Authenticated, Json};
+use crate::http::extract::{Agent, Authenticated, Json};
 use crate::http::problem::Problem;
 use crate::state::Api;
 
@@ -30,12 +30,43 @@ fn tag(config: &BTreeMap<String, String>) -> String {
     format!("\"{hash:08x}\"")
 }
 
+/// The platforms whose names lead entries that are for them only.
+const PLATFORMS: [&str; 3] = ["android", "desktop", "ios"];
+
+/// Whether an entry is for a client: those that begin with a platform's name are for that platform.
+fn is_for(name: &str, platform: Option<&str>) -> bool {
+    let first = name.split('.').next().unwrap_or_default();
+    !PLATFORMS.contains(&first) || platform == Some(first)
+}
+
+/// `Signal-(Android|Desktop|iOS)/…`
+fn platform(agent: &Agent) -> Option<&'static str> {
+    let name = agent
+        .user_agent
+        .as_deref()?
+        .strip_prefix("Signal-")?
+        .split('/')
+        .next()?;
+    PLATFORMS
+        .into_iter()
+        .find(|platform| name.eq_ignore_ascii_case(platform))
+}
+
 pub(crate) async fn handler(
     State(api): State<Api>,
     _: Authenticated,
+    agent: Agent,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let config: BTreeMap<_, _> = api.config.remote.iter().cloned().collect();
+    let platform = platform(&agent);
+    let entries = api
+        .config
+        .remote
+        .iter()
+        .filter(|(name, _)| is_for(name, platform));
+    let config = entries
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
     let tag = tag(&config);
     if headers
         .get(IF_NONE_MATCH)

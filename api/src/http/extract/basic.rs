@@ -102,9 +102,10 @@ impl std::str::FromStr for Username {
             Some((account, device)) => (account, device.parse().map_err(|_| MalformedBasic)?),
             None => (text, DeviceId::PRIMARY),
         };
-        let account = match account.starts_with('+') {
-            true => AccountName::Number(account.parse().map_err(|_| MalformedBasic)?),
-            false => AccountName::Aci(account.parse().map_err(|_| MalformedBasic)?),
+        let account = if account.starts_with('+') {
+            AccountName::Number(account.parse().map_err(|_| MalformedBasic)?)
+        } else {
+            AccountName::Aci(account.parse().map_err(|_| MalformedBasic)?)
         };
         Ok(Self { account, device })
     }

@@ -1,6 +1,7 @@
 //! Who asks. On plain HTTP the credentials of each request say so; on a WebSocket those that opened it have said so.
 
 use axum::extract::FromRequestParts;
+use commands::account::mark_seen::{MarkSeen, day};
 use crypto::token_hash;
 use events::ids::DeviceAddress;
 use events::{Actor, ServiceId};
@@ -9,10 +10,11 @@ use http::StatusCode;
 use http::request::Parts;
 use projections::QueryError;
 use projections::devices::Device;
+use tracing::debug;
 
 use super::basic::{AccountName, Basic, Username};
 use crate::http::layers::Asked;
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, chain};
 use crate::state::Api;
 
 /// The device that asks, which has proved who it is.
@@ -65,16 +67,13 @@ pub(crate) async fn verify(api: &Api, basic: &Basic) -> Result<Option<Device>, Q
         Err(_) => None,
     };
     let password = &basic.password.0;
-    let matches = match &device {
-        Some(Device {
-            credential: Some(credential),
-            ..
-        }) => token_hash::verify(password, credential),
-        _ => {
-            token_hash::hash(password, [0; 16]);
-            false
-        }
-    };
+    let credential = device
+        .as_ref()
+        .and_then(|device| device.credential.as_ref());
+    let matches = credential.is_some_and(|credential| token_hash::verify(password, credential));
+    if credential.is_none() {
+        token_hash::hash(password, [0; 16]);
+    }
     Ok(device.filter(|_| matches))
 }
 
@@ -108,7 +107,33 @@ async fn shown(api: &Api, headers: &HeaderMap) -> Result<Shown, Problem> {
     let device = verify(api, &basic)
         .await
         .map_err(|error| Problem::unavailable(&error))?;
-    Ok(device.map_or(Shown::Wrong, |device| Shown::Right(device.address())))
+    let Some(device) = device else {
+        return Ok(Shown::Wrong);
+    };
+    mark_seen(api, &device);
+    Ok(Shown::Right(device.address()))
+}
+
+/// Notes once a day that the device was heard of. Nobody waits for it, and it is tried again with the next request.
+fn mark_seen(api: &Api, device: &Device) {
+    let Device {
+        aci, id, last_seen, ..
+    } = *device;
+    if day(aci, last_seen) >= day(aci, api.clock.now()) {
+        return;
+    }
+    let (api, tracker) = (api.clone(), &api.shutdown.tracker);
+    let marking = async move {
+        let context = api.executor.request_by(Actor::Device(aci, id));
+        if let Err(failure) = api
+            .executor
+            .execute(&MarkSeen { aci, device: id }, &context)
+            .await
+        {
+            debug!(cause = %chain(&failure), "a device was not marked as seen");
+        }
+    };
+    tracker.spawn(marking);
 }
 
 /// The caller's device, if there is one, however the request came.
@@ -135,9 +160,12 @@ impl FromRequestParts<Api> for Authenticated {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let in_socket = parts.extensions.get::<SocketPeer>().is_some();
-        caller(parts, api).await?.ok_or_else(|| match in_socket {
-            true => Problem::saying(StatusCode::UNAUTHORIZED, "Authenticated resource"),
-            false => Problem::credentials_required(),
+        caller(parts, api).await?.ok_or_else(|| {
+            if in_socket {
+                Problem::saying(StatusCode::UNAUTHORIZED, "Authenticated resource")
+            } else {
+                Problem::credentials_required()
+            }
         })
     }
 }

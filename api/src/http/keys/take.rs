@@ -79,12 +79,12 @@ pub(crate) enum Target {
 
 impl Segment for Target {
     fn parse(text: &str) -> Result<Self, Problem> {
-        match text.starts_with('+') {
-            true => text
-                .parse()
+        if text.starts_with('+') {
+            text.parse()
                 .map(Self::Number)
-                .map_err(|_| Problem::not_found()),
-            false => ServiceId::parse(text).map(Self::Identity),
+                .map_err(|_| Problem::not_found())
+        } else {
+            ServiceId::parse(text).map(Self::Identity)
         }
     }
 }

@@ -154,7 +154,7 @@ impl RegisterRequest {
             protection: attributes.protection,
             lock_offered,
             skip_device_transfer: self.skip_device_transfer,
-            policy: api.verification_policy.clone(),
+            policy: api.config.verification.clone(),
         })
     }
 }

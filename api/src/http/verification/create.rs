@@ -105,7 +105,7 @@ pub(crate) async fn handler(
         } else {
             Vec::new()
         },
-        policy: api.verification_policy.clone(),
+        policy: api.config.verification.clone(),
     };
     let started = api
         .executor

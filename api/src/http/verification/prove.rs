@@ -100,7 +100,7 @@ pub(crate) async fn handler(
                 session: id,
                 proof,
                 accepted,
-                policy: api.verification_policy.clone(),
+                policy: api.config.verification.clone(),
             };
             let submitted = api
                 .executor

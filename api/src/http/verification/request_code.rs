@@ -149,7 +149,7 @@ pub(crate) async fn handler(
         session: id,
         transport,
         code: token_hash::hash(&code.0, api.entropy.bytes()),
-        policy: api.verification_policy.clone(),
+        policy: api.config.verification.clone(),
     };
     let to_send = api
         .executor

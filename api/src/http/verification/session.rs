@@ -79,10 +79,10 @@ pub(crate) async fn known(api: &Api, id: SessionId) -> Result<Known, Problem> {
     let session = session.ok_or_else(Problem::not_found)?;
     let facts = facts(&session);
     let at = api.clock.now();
-    if facts.has_expired(&api.verification_policy, at) {
+    if facts.has_expired(&api.config.verification, at) {
         return Err(Problem::not_found());
     }
-    let view = SessionView::of(&facts, &api.verification_policy, at);
+    let view = SessionView::of(&facts, &api.config.verification, at);
     let number = session.number.ok_or_else(Problem::not_found)?;
     Ok(Known { number, view })
 }

@@ -53,7 +53,7 @@ pub(crate) async fn handler(
     let command = SubmitCode {
         session: id,
         code,
-        policy: api.verification_policy.clone(),
+        policy: api.config.verification.clone(),
     };
     let submitted = api
         .executor

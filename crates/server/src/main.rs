@@ -1,2 +1,47 @@
-//! The binary.
-fn main() {}
+//! `heliograph`: see `heliograph --help`.
+
+mod admin;
+mod cli;
+mod config;
+mod database;
+mod dev;
+mod environment;
+mod keygen;
+mod lifecycle;
+mod listeners;
+mod serve;
+mod telemetry;
+mod tls;
+mod verification;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Once, before anything else could choose another: every TLS in this process uses the same provider.
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+    match run(cli.command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Dev(arguments) => dev::run(arguments).await,
+        Command::Serve(arguments) => serve::serve(arguments).await,
+        Command::Worker(arguments) => serve::worker(arguments).await,
+        Command::Migrate(arguments) => serve::migrate(arguments).await,
+        Command::CheckConfig(arguments) => serve::check_config(arguments),
+        Command::Keygen(arguments) => keygen::run(&arguments),
+    }
+}

@@ -1,0 +1,61 @@
+//! Health and metrics, on an address of their own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use events::ports::Clock;
+use metrics_exporter_prometheus::PrometheusHandle;
+use projections::Queries;
+use reqwest::StatusCode;
+use subscription::{Standing, State as ProjectionState};
+
+/// What health is judged by.
+#[derive(Clone)]
+pub(crate) struct Admin {
+    pub(crate) queries: Queries,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: PrometheusHandle,
+}
+
+/// A read model that shows nothing newer than this is too old to answer from.
+const TOO_FAR_BEHIND: Duration = Duration::from_secs(30);
+
+/// `/health/live`, `/health/ready`, `/metrics`.
+pub(crate) fn router(admin: Admin) -> Router {
+    Router::new()
+        .route("/health/live", get(|| async { "alive\n" }))
+        .route("/health/ready", get(ready))
+        .route("/metrics", get(|State(admin): State<Admin>| async move { admin.metrics.render() }))
+        .with_state(admin)
+}
+
+/// 200 if every read model follows the log, otherwise 503 and the reasons, one a line.
+async fn ready(State(admin): State<Admin>) -> Response {
+    let complaints: Vec<String> = match admin.queries.standings(&*admin.clock).await {
+        Ok(standings) => standings.iter().filter_map(complaint).collect(),
+        Err(error) => vec![format!("the database does not answer: {error}")],
+    };
+    if complaints.is_empty() {
+        "ready\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, complaints.join("\n") + "\n").into_response()
+    }
+}
+
+fn complaint(standing: &Standing) -> Option<String> {
+    let model = standing.model;
+    match &standing.state {
+        ProjectionState::Stopped { position, error } => {
+            Some(format!("{model}: stopped at position {position}: {error}"))
+        }
+        _ if standing.lag > TOO_FAR_BEHIND => {
+            Some(format!("{model}: {} events and {:?} behind", standing.behind, standing.lag))
+        }
+        _ if standing.behind > 0 && standing.lease.is_none() => Some(format!("{model}: no worker has it")),
+        ProjectionState::New | ProjectionState::Running => None,
+    }
+}

@@ -1,0 +1,134 @@
+//! `heliograph dev`: prepares everything that `serve` needs on one machine, then does what `serve` does.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use secrecy::SecretString;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _};
+use store_postgres::embedded::{self, Cluster};
+
+use crate::cli::Dev;
+use crate::config::{self, Config};
+use crate::lifecycle::Lifecycle;
+use crate::telemetry::{LogFormat, start_logging};
+use crate::tls::{DevCertificates, write_private};
+use crate::wiring::{self, Doors};
+use crate::{database, keygen};
+
+/// The database inside the private cluster.
+const DATABASE: &str = "heliograph";
+
+/// Runs until Ctrl-C.
+pub(crate) async fn run(arguments: Dev) -> anyhow::Result<ExitCode> {
+    start_logging(LogFormat::Text);
+    let folder = prepare_folder(&arguments.data_dir)?;
+    let certificates = DevCertificates::in_folder(&folder)?;
+    let secrets = folder.join("secrets.toml");
+    if !secrets.exists() {
+        keygen::write(&secrets)?;
+    }
+    let (cluster, url) = match &arguments.database_url {
+        Some(url) => (None, url.clone()),
+        None => {
+            let (cluster, url) = private_postgres(&folder).await?;
+            (Some(cluster), url)
+        }
+    };
+    // So that `replay` and `audit` find the database of a running `dev`.
+    write_private(&folder.join(database::URL_FILE), url.as_bytes())?;
+
+    let config = configuration(&arguments, &certificates, url, secrets);
+    wiring::migrate(&config).await?;
+    let lifecycle = Lifecycle::new();
+    let doors = wiring::start(&config, true, &lifecycle).await?;
+    print!("{}", greeting(&arguments, &doors, &certificates.ca, cluster.as_ref()));
+    let code = lifecycle.run().await;
+    if let Some(cluster) = cluster {
+        cluster.stop().await.context("stopping the private Postgres")?;
+    }
+    Ok(code)
+}
+
+fn prepare_folder(folder: &Path) -> anyhow::Result<PathBuf> {
+    std::fs::create_dir_all(folder)
+        .and_then(|()| folder.canonicalize())
+        .with_context(|| format!("--data-dir: cannot use {}", folder.display()))
+}
+
+/// Starts the private cluster and makes sure that it has our database.
+async fn private_postgres(folder: &Path) -> anyhow::Result<(Cluster, String)> {
+    let cluster = Cluster::start(&embedded::Options::new(folder.join("postgres"))).await?;
+    let mut connection = cluster.connect_options().connect().await?;
+    let exists: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
+        .bind(DATABASE)
+        .fetch_one(&mut connection)
+        .await?;
+    if !exists {
+        connection.execute(AssertSqlSafe(format!("CREATE DATABASE {DATABASE}"))).await?;
+    }
+    let url = cluster.url(DATABASE);
+    Ok((cluster, url))
+}
+
+fn configuration(arguments: &Dev, certificates: &DevCertificates, url: String, secrets: PathBuf) -> Config {
+    let at = |port| SocketAddr::new(arguments.listen, port);
+    Config {
+        server: config::Server {
+            http: Some(at(arguments.http_port)),
+            https: Some(at(arguments.https_port)),
+            admin: at(arguments.admin_port),
+        },
+        tls: Some(config::Tls {
+            certificate: certificates.certificate.clone(),
+            key: certificates.key.clone(),
+        }),
+        database: config::Database { url: SecretString::from(url), connections: 16 },
+        secrets: config::Secrets { file: secrets },
+        verification: config::Verification {
+            fixed_code: Some(arguments.code.clone()),
+            ..config::Verification::default()
+        },
+        api: config::Api::default(),
+        log: config::Log { format: LogFormat::Text },
+    }
+}
+
+/// What a stranger needs to know, and what to try next.
+fn greeting(arguments: &Dev, doors: &Doors, ca: &Path, cluster: Option<&Cluster>) -> String {
+    let mut text = String::from("\nHeliograph is ready.\n\n");
+    let mut line = |label: &str, value: &str| {
+        writeln!(text, "  {label:<9} {value}").expect("writing to a string works");
+    };
+    if let Some(http) = doors.http {
+        line("HTTP", &format!("http://{http}"));
+    }
+    if let Some(https) = doors.https {
+        line("HTTPS", &format!("https://localhost:{}  (HTTP/1.1 and HTTP/2)", https.port()));
+        line("CA", &format!("{}  (clients must trust it)", ca.display()));
+    }
+    line("Health", &format!("http://{}  (/health/ready, /metrics)", doors.admin));
+    line("Codes", &format!("{} verifies every phone number", arguments.code));
+    match cluster {
+        Some(cluster) => line("Postgres", &format!("{}  (private)", cluster.directory().display())),
+        None => line("Postgres", "the one you named"),
+    }
+    let url = doors.http.map_or_else(String::new, |http| format!("http://{http}"));
+    write!(
+        text,
+        r#"
+Try next, in another terminal:
+
+  curl {url}/v1/verification/session -H 'content-type: application/json' -d '{{"number":"+12025550100"}}'
+  heliograph replay status         how far each read model is
+  heliograph audit show --help     what happened to an account
+
+The README has a tour that registers two people and sends a message. Ctrl-C stops everything; the data stay.
+
+"#
+    )
+    .expect("writing to a string works");
+    text
+}

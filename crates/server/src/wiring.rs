@@ -1,0 +1,249 @@
+//! Builds the components and connects them. Reads as a list: store, workers, doors.
+
+use std::net::SocketAddr;
+use std::str::FromStr as _;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use api::config::DialectSwitch;
+use api::listen::{Shutdown, serve};
+use api::ports::BelieveCaptchas;
+use api::ws::hub::Hub;
+use api::{Api, Options};
+use commands::Executor;
+use crypto::secrets::ServerSecrets;
+use events::personal::SubjectKeys;
+use events::ports::{Clock, Entropy};
+use events::store::PayloadStore;
+use events::{EventStore, Family};
+use futures::StreamExt as _;
+use projections::{Connections, MODELS, Model, Progress, Queries};
+use secrecy::ExposeSecret as _;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use store_postgres::{MIGRATOR, PgEventStore, PgPayloadStore, PgSubjectKeys};
+use subscription::{Subscription, Timing};
+
+use crate::config::{Captcha, Config, Dialect};
+use crate::environment::{SystemClock, SystemEntropy};
+use crate::lifecycle::Lifecycle;
+use crate::listeners::{TlsListener, bind};
+use crate::{admin, keygen, telemetry, tls, verification};
+
+/// Connections for reading streams, payloads and keys. The appender and each projection have one of their own.
+const LOG_CONNECTIONS: u32 = 8;
+
+/// What needs the log needs.
+struct Store {
+    log: Arc<dyn EventStore>,
+    payloads: Arc<dyn PayloadStore>,
+    keys: Arc<dyn SubjectKeys>,
+    database: PgConnectOptions,
+    pool: PgPool,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+}
+
+/// Where the doors were opened.
+pub(crate) struct Doors {
+    pub(crate) http: Option<SocketAddr>,
+    pub(crate) https: Option<SocketAddr>,
+    pub(crate) admin: SocketAddr,
+}
+
+/// The database of the configuration.
+fn database(config: &Config) -> anyhow::Result<PgConnectOptions> {
+    PgConnectOptions::from_str(config.database.url.expose_secret())
+        .map_err(|_| anyhow::anyhow!("database.url is not of the form postgres://user:password@host:port/database"))
+}
+
+async fn pool(config: &Config, connections: u32) -> anyhow::Result<PgPool> {
+    let options = database(config)?;
+    let place = format!("{}:{}", options.get_host(), options.get_port());
+    let pool = PgPoolOptions::new().max_connections(connections).test_before_acquire(false);
+    pool.connect_with(options).await.with_context(|| format!("database.url: cannot connect to Postgres at {place}"))
+}
+
+/// Brings the schema up to date.
+pub(crate) async fn migrate(config: &Config) -> anyhow::Result<()> {
+    let pool = pool(config, 1).await?;
+    MIGRATOR.run(&pool).await.context("cannot bring the database's schema up to date")?;
+    pool.close().await;
+    Ok(())
+}
+
+/// Starts everything that a serving process is made of.
+pub(crate) async fn start(config: &Config, workers: bool, lifecycle: &Lifecycle) -> anyhow::Result<Doors> {
+    let metrics = telemetry::start_metrics()?;
+    let secrets = keygen::read(&config.secrets.file)?;
+    let store = start_store(config, lifecycle).await?;
+    let progress = Model::progress();
+    let following = start_subscription(&store, workers, &progress, lifecycle)?;
+    let connections = Connections { at_most: config.database.connections, ..Connections::default() };
+    let queries = Queries::new(store.database.clone(), connections, Arc::clone(&store.log), progress);
+    let hub = Hub::new();
+    start_hub(&hub, &following, lifecycle).await?;
+    let admin = admin::Admin { queries: queries.clone(), clock: Arc::clone(&store.clock), metrics };
+    let api = Api::new(options(config, secrets, store, queries, hub, lifecycle)?);
+    open_doors(config, &api, admin, lifecycle).await
+}
+
+/// Starts a process that only works on projections.
+pub(crate) async fn start_worker(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<SocketAddr> {
+    let metrics = telemetry::start_metrics()?;
+    let store = start_store(config, lifecycle).await?;
+    let progress = Model::progress();
+    start_subscription(&store, true, &progress, lifecycle)?;
+    let queries =
+        Queries::new(store.database.clone(), Connections::default(), Arc::clone(&store.log), progress);
+    let listener = bind("server.admin", config.server.admin).await?;
+    let address = listener.local_addr()?;
+    let admin = admin::Admin { queries, clock: store.clock, metrics };
+    open(listener, admin::router(admin), lifecycle);
+    Ok(address)
+}
+
+async fn start_store(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<Store> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    let pool = pool(config, LOG_CONNECTIONS).await?;
+    let stage = &lifecycle.store;
+    let options = store_postgres::Options::new(pool.clone());
+    let log = PgEventStore::start(options, Arc::clone(&clock), &stage.tracker, stage.token.clone())
+        .await
+        .context("cannot open the log; `heliograph migrate` brings the schema up to date")?;
+    Ok(Store {
+        log: Arc::new(log),
+        payloads: Arc::new(PgPayloadStore::new(pool.clone())),
+        keys: Arc::new(PgSubjectKeys::new(pool.clone(), Arc::clone(&entropy))),
+        database: database(config)?,
+        pool,
+        clock,
+        entropy,
+    })
+}
+
+/// Starts following the log, and the projection workers if this process is to have any.
+fn start_subscription(
+    store: &Store,
+    workers: bool,
+    progress: &Progress,
+    lifecycle: &Lifecycle,
+) -> anyhow::Result<subscription::Handle> {
+    let projections = if workers { MODELS.iter().map(|model| model.projection()).collect() } else { Vec::new() };
+    let (subscription, handle) = Subscription::new(subscription::Options {
+        store: Arc::clone(&store.log),
+        keys: Arc::clone(&store.keys),
+        database: store.pool.clone(),
+        clock: Arc::clone(&store.clock),
+        node: format!("heliograph-{}", std::process::id()),
+        projections,
+        progress: progress.clone(),
+        timing: Timing::default(),
+    });
+    let token = lifecycle.workers.token.clone();
+    lifecycle.workers.essential("subscription", async move {
+        subscription.run(token).await;
+        Ok(())
+    });
+    Ok(handle)
+}
+
+/// What the hub listens to: new messages, and devices that are gone.
+const HUB_FAMILIES: &[Family] = &[Family::Mailbox, Family::Account];
+
+async fn start_hub(hub: &Hub, following: &subscription::Handle, lifecycle: &Lifecycle) -> anyhow::Result<()> {
+    let mut facts = following.live(HUB_FAMILIES).await?;
+    let hub = hub.clone();
+    let token = lifecycle.doors.token.clone();
+    lifecycle.doors.essential("hub", async move {
+        let observe = async {
+            while let Some(portion) = facts.next().await {
+                hub.observe(portion.iter().map(AsRef::as_ref));
+            }
+        };
+        token.run_until_cancelled(observe).await;
+        Ok(())
+    });
+    Ok(())
+}
+
+fn options(
+    config: &Config,
+    secrets: ServerSecrets,
+    store: Store,
+    queries: Queries,
+    hub: Hub,
+    lifecycle: &Lifecycle,
+) -> anyhow::Result<Options> {
+    let executor = Executor::new(
+        store.log,
+        store.keys,
+        Arc::clone(&store.payloads),
+        Arc::clone(&store.clock),
+        Arc::clone(&store.entropy),
+    );
+    Ok(Options {
+        executor: Arc::new(executor),
+        queries,
+        payloads: store.payloads,
+        verification: verification::transport(&config.verification)?,
+        codes: verification::mint(&config.verification, &store.entropy),
+        captchas: Arc::new(BelieveCaptchas),
+        clock: store.clock,
+        entropy: store.entropy,
+        link_tokens: secrets.link_tokens,
+        pnis: secrets.phone_numbers,
+        config: api_config(config),
+        hub,
+        shutdown: shutdown(lifecycle),
+    })
+}
+
+fn api_config(config: &Config) -> api::config::Config {
+    api::config::Config {
+        dialect: match config.api.dialect {
+            Dialect::Auto => DialectSwitch::ByContent,
+            Dialect::Seed => DialectSwitch::Seed,
+            Dialect::Deployed => DialectSwitch::Deployed,
+        },
+        read_your_writes: config.api.read_your_writes(),
+        captcha_required: config.verification.captcha == Captcha::Any,
+        ..api::config::Config::default()
+    }
+}
+
+fn shutdown(lifecycle: &Lifecycle) -> Shutdown {
+    Shutdown { token: lifecycle.doors.token.clone(), tracker: lifecycle.doors.tracker.clone() }
+}
+
+fn open(listener: impl api::listen::Listener, router: axum::Router, lifecycle: &Lifecycle) {
+    let shutdown = shutdown(lifecycle);
+    lifecycle.doors.essential("listener", async move {
+        serve(listener, router, shutdown).await;
+        Ok(())
+    });
+}
+
+async fn open_doors(
+    config: &Config,
+    api: &Api,
+    admin: admin::Admin,
+    lifecycle: &Lifecycle,
+) -> anyhow::Result<Doors> {
+    let mut doors = Doors { http: None, https: None, admin: config.server.admin };
+    if let Some(address) = config.server.http {
+        let listener = bind("server.http", address).await?;
+        doors.http = Some(listener.local_addr()?);
+        open(listener, api::router(api.clone()), lifecycle);
+    }
+    if let (Some(address), Some(files)) = (config.server.https, &config.tls) {
+        let listener = bind("server.https", address).await?;
+        doors.https = Some(listener.local_addr()?);
+        let tls = tls::server_config(&files.certificate, &files.key)?;
+        open(TlsListener::new(listener, tls), api::router(api.clone()), lifecycle);
+    }
+    let listener = bind("server.admin", config.server.admin).await?;
+    doors.admin = listener.local_addr()?;
+    open(listener, admin::router(admin), lifecycle);
+    Ok(doors)
+}

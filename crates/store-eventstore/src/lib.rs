@@ -1,1 +1,20 @@
 #![doc = include_str!("../README.md")]
+
+mod append;
+mod cluster;
+mod config;
+mod crypto;
+mod envelope;
+mod error;
+mod follow;
+mod forwarder;
+mod payloads;
+mod read;
+mod store;
+mod tls;
+
+pub use config::{ConnectionString, InvalidConnectionString, Options};
+pub use crypto::{ProviderTaken, install_crypto_provider};
+pub use error::Error;
+pub use payloads::PayloadSink;
+pub use store::EventStoreDb;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use events::{Append, AppendError, Appended, EventStore as _, Expected, Position, Revision, StreamId};
+use events::{Append, AppendError, Appended, Expected, Position, Revision, StreamId};
 use futures::stream::{BoxStream, StreamExt as _};
 use prost::Message as _;
 use tonic::metadata::MetadataMap;

@@ -1,5 +1,6 @@
 //! What tests order to go wrong, and what the server has seen.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard};
 
 use base64::Engine as _;
@@ -45,7 +46,8 @@ struct State {
     refuse_connections: bool,
     credentials: Option<String>,
     leader: Option<(String, u16)>,
-    cuts: Vec<Cut>,
+    /// What becomes of the coming appends.
+    cuts: VecDeque<Option<Cut>>,
     fail_appends: u32,
     seen: Seen,
 }
@@ -82,9 +84,14 @@ impl Faults {
         }
     }
 
-    /// Cuts every connection in the middle of the next append. Called `n` times, in each of the next `n`.
+    /// Cuts every connection in the middle of the next append. Orders queue: each is for one append more.
     pub fn cut_append(&self, cut: Cut) {
-        self.state().cuts.push(cut);
+        self.state().cuts.push_back(Some(cut));
+    }
+
+    /// Lets one append pass unharmed before the cuts that are ordered after this.
+    pub fn let_append_pass(&self) {
+        self.state().cuts.push_back(None);
     }
 
     /// Answers the next `n` appends with the status INTERNAL, without storing anything.
@@ -160,7 +167,7 @@ impl Faults {
             state.fail_appends -= 1;
             return Err(Status::internal("failed, as ordered"));
         }
-        Ok((!state.cuts.is_empty()).then(|| state.cuts.remove(0)))
+        Ok(state.cuts.pop_front().flatten())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -12,6 +12,8 @@ pub mod ports;
 pub mod registration;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 pub mod verification;
 
 pub use aggregate::Aggregate;

@@ -1,7 +1,7 @@
 //! A device tells anew what it is and how its account wants to be reached.
 
 use async_trait::async_trait;
-use events::account::{Access, AccountEvent, AttributesChanged, DeviceTraits, Protection};
+use events::account::{Access, AttributesChanged, DeviceTraits, Protection};
 use events::values::hashes::{SaltedHash, UnidentifiedAccessKey};
 use events::values::{Capabilities, EncryptedDeviceName};
 use events::{Aci, DeviceId, Personal, StreamId};
@@ -60,7 +60,10 @@ impl Refusal for ChangeAttributesRefused {}
 
 impl ChangeAttributes {
     /// The rule.
-    pub fn decide(&self, account: &Account) -> Result<Vec<AccountEvent>, ChangeAttributesRefused> {
+    pub fn decide(
+        &self,
+        account: &Account,
+    ) -> Result<Option<AttributesChanged>, ChangeAttributesRefused> {
         let (live, device) = account
             .with_device(self.device)
             .ok_or(ChangeAttributesRefused::NoSuchDevice)?;
@@ -90,7 +93,7 @@ impl ChangeAttributes {
             || change.access != live.access
             || change.protection.registration_lock != live.protection.registration_lock
             || change.protection.recovery_password.is_some();
-        Ok(new.then(|| change.into()).into_iter().collect())
+        Ok(new.then_some(change))
     }
 }
 
@@ -108,5 +111,93 @@ impl Command for ChangeAttributes {
         let account = work.load::<Account>(self.aci).await?;
         work.record(&account, self.decide(&account)?);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::fixtures::{access_key, change_protection, device, registered, salted};
+    use crate::testing::given;
+    use events::values::Capability;
+
+    fn unchanged() -> ChangeAttributes {
+        change_protection(1, Protection::default())
+    }
+
+    #[test]
+    fn saying_the_same_again_is_no_news() {
+        given([(0, registered(1))])
+            .when(|account, _| unchanged().decide(account))
+            .accepts(None);
+    }
+
+    #[test]
+    fn what_the_client_did_not_speak_of_stays() {
+        let mut change = unchanged();
+        change.capabilities = [Capability::Transfer].into();
+        let account = given([(0, registered(1))]);
+        let said = account
+            .when(|account, _| change.decide(account))
+            .0
+            .unwrap()
+            .unwrap();
+        assert_eq!(said.traits.capabilities, [Capability::Transfer].into());
+        assert_eq!(said.access.key, Some(access_key(1).into()));
+    }
+
+    #[test]
+    fn a_missing_lock_is_removed_and_a_missing_recovery_password_is_not() {
+        let set = ChangeAttributes {
+            registration_lock: Some(salted("lock")),
+            recovery_password: Some(salted("recovery")),
+            ..unchanged()
+        };
+        let registered = (0, registered(1));
+        let account = given([registered.clone()]);
+        let set = account
+            .when(|account, _| set.decide(account))
+            .0
+            .unwrap()
+            .unwrap();
+        let account = given([registered.clone(), (1, set.clone().into())]);
+        let removed = account
+            .when(|account, _| unchanged().decide(account))
+            .0
+            .unwrap()
+            .unwrap();
+        let history = [registered, (1, set.into()), (2, removed.into())];
+        given(history)
+            .when(|account: &Account, _| account.live.clone().unwrap().protection)
+            .then(Protection {
+                registration_lock: None,
+                recovery_password: Some(salted("recovery")),
+            });
+    }
+
+    #[test]
+    fn an_access_key_can_be_taken_away() {
+        let change = ChangeAttributes {
+            access_key: AccessKeyChange::Clear,
+            ..unchanged()
+        };
+        let account = given([(0, registered(1))]);
+        let said = account
+            .when(|account, _| change.decide(account))
+            .0
+            .unwrap()
+            .unwrap();
+        assert_eq!(said.access.key, None);
+    }
+
+    #[test]
+    fn a_device_that_is_gone_has_nothing_to_say() {
+        let stranger = ChangeAttributes {
+            device: device(4),
+            ..unchanged()
+        };
+        given([(0, registered(1))])
+            .when(|account, _| stranger.decide(account))
+            .refuses(ChangeAttributesRefused::NoSuchDevice);
     }
 }

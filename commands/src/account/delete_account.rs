@@ -70,3 +70,54 @@ impl Command for DeleteAccount {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::fixtures::{aci, pni, registered};
+    use crate::testing::given;
+    use events::account::AccountEvent;
+    use events::number::NumberClaimed;
+
+    fn ending(account: &[(u64, AccountEvent)], number: &Number) -> Ending {
+        let account = given::<Account>(account.iter().cloned());
+        account
+            .when(|account, _| DeleteAccount { aci: aci(1) }.decide(account, number))
+            .0
+    }
+
+    fn held_by(n: u32) -> Number {
+        let claimed = NumberClaimed { aci: aci(n) };
+        given::<Number>([(0, claimed.into())])
+            .when(|number, _| number.clone())
+            .0
+    }
+
+    #[test]
+    fn the_account_ends_and_lets_its_number_go() {
+        let deleted = AccountDeleted { pni: pni(1) };
+        let released = NumberReleased { aci: aci(1) };
+        let registered = (0, registered(1));
+        let both = Ending {
+            account: Some(deleted.clone()),
+            number: Some(released.clone()),
+        };
+        assert_eq!(ending(&[registered.clone()], &held_by(1)), both);
+        let cut_short = Ending {
+            account: None,
+            number: Some(released),
+        };
+        assert_eq!(
+            ending(
+                &[registered.clone(), (1, deleted.clone().into())],
+                &held_by(1)
+            ),
+            cut_short
+        );
+        let nothing = Ending::default();
+        assert_eq!(
+            ending(&[registered, (1, deleted.into())], &held_by(2)),
+            nothing
+        );
+    }
+}

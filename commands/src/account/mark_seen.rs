@@ -58,3 +58,49 @@ impl Command for MarkSeen {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::fixtures::{device, registered};
+    use crate::testing::{at, given};
+    use uuid::Uuid;
+
+    fn account(low_bits: u128) -> Aci {
+        Aci::from_uuid(Uuid::from_u128(low_bits))
+    }
+
+    #[test]
+    fn a_device_is_seen_once_a_day() {
+        let seen = |aci, seconds| {
+            let account = given::<Account>([(0, registered(1))]).at(seconds);
+            let mark = MarkSeen {
+                aci,
+                device: device(1),
+            };
+            account
+                .when(|account, at| mark.decide(account, at))
+                .0
+                .is_some()
+        };
+        let midnight = account(0);
+        assert!(!seen(midnight, 86_399));
+        assert!(seen(midnight, 86_400));
+        let an_hour_early = account(3_600);
+        assert!(!seen(an_hour_early, 82_799));
+        assert!(seen(an_hour_early, 82_800));
+    }
+
+    #[test]
+    fn nobody_is_seen_on_a_device_that_is_gone() {
+        let mark = MarkSeen {
+            aci: account(0),
+            device: device(2),
+        };
+        given([(0, registered(1))])
+            .at(900_000)
+            .when(|a, at| mark.decide(a, at))
+            .then(None);
+        assert_eq!(day(account(0), at(0)) + 1, day(account(0), at(86_400)));
+    }
+}

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use events::account::DeviceLinked;
-use events::ids::DeviceAddress;
+use events::ids::{DeviceAddress, IdentityKind};
 use events::values::hashes::LinkTokenHash;
 use events::{Aci, DeviceId, Pni, StreamId};
 
@@ -47,7 +47,7 @@ pub struct Linked {
 /// Why the device may not join.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LinkDeviceRefused {
-    /// The account is gone.
+    /// The account is gone, or locked until it is registered again.
     #[error("no such account")]
     NoSuchAccount,
     /// The token was used already.
@@ -71,18 +71,13 @@ impl Refusal for LinkDeviceRefused {}
 impl LinkDevice {
     /// The rule: the id that the device gets.
     pub fn decide(&self, account: &Account) -> Result<DeviceId, LinkDeviceRefused> {
-        let live = account
-            .live
-            .as_deref()
-            .ok_or(LinkDeviceRefused::NoSuchAccount)?;
+        let live = account.live.as_deref().filter(|live| !live.locked);
+        let live = live.ok_or(LinkDeviceRefused::NoSuchAccount)?;
         if live.has_spent(&self.token) {
             return Err(LinkDeviceRefused::TokenSpent);
         }
-        if !self
-            .keys
-            .as_ref()
-            .is_none_or(|keys| keys.are_signed_for(live))
-        {
+        let signed = |keys: &LinkedDeviceKeys| keys.are_signed_for(live);
+        if !self.keys.as_ref().is_none_or(signed) {
             return Err(LinkDeviceRefused::InvalidSignature);
         }
         let (current, limit) = (live.devices.len(), DEVICE_LIMIT);
@@ -96,17 +91,11 @@ impl LinkDevice {
 
 impl LinkedDeviceKeys {
     fn are_signed_for(&self, account: &Live) -> bool {
-        let signed = |keys: &RepeatedUseKeys, identity| keys.are_signed_by(identity);
-        account
-            .identity
-            .aci
-            .as_ref()
-            .is_some_and(|identity| signed(&self.aci, identity))
-            && account
-                .identity
-                .pni
-                .as_ref()
-                .is_some_and(|identity| signed(&self.pni, identity))
+        let of = |kind, keys: &RepeatedUseKeys| {
+            let identity = account.identity_key(kind);
+            identity.is_some_and(|identity| keys.are_signed_by(identity))
+        };
+        of(IdentityKind::Aci, &self.aci) && of(IdentityKind::Pni, &self.pni)
     }
 }
 
@@ -149,5 +138,94 @@ impl Command for LinkDevice {
             },
             pni,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::fixtures::{device, link, linked, registered};
+    use crate::testing::given;
+    use events::account::{AccountEvent, DeviceRemoved, RegistrationLockFailed};
+    use events::{Generation, Timestamp};
+
+    /// Tries to link a device that brings no keys and spends this token.
+    fn linking(
+        token: u8,
+    ) -> impl FnOnce(&Account, Timestamp) -> Result<DeviceId, LinkDeviceRefused> {
+        let link = LinkDevice {
+            keys: None,
+            ..link(1, token)
+        };
+        move |account, _| link.decide(account)
+    }
+
+    fn removed(id: u32, generation: u32) -> AccountEvent {
+        DeviceRemoved {
+            device: device(id),
+            generation: Generation(generation),
+        }
+        .into()
+    }
+
+    #[test]
+    fn a_device_gets_the_lowest_free_id() {
+        given([(0, registered(1))])
+            .when(linking(9))
+            .accepts(device(2));
+        let history = [
+            (0, registered(1)),
+            (1, linked(2, 2)),
+            (2, linked(3, 3)),
+            (3, removed(2, 2)),
+        ];
+        given(history).when(linking(9)).accepts(device(2));
+    }
+
+    #[test]
+    fn a_spent_token_cannot_bring_a_device_back() {
+        let history = [
+            (0, registered(1)),
+            (100, linked(2, 7)),
+            (150, removed(2, 7)),
+        ];
+        given(history)
+            .at(200)
+            .when(linking(7))
+            .refuses(LinkDeviceRefused::TokenSpent);
+    }
+
+    #[test]
+    fn six_devices_are_enough() {
+        let linked = (2..=6).map(|id| (u64::from(id), linked(id, id)));
+        let full = [(0, registered(1))].into_iter().chain(linked);
+        let refused = LinkDeviceRefused::DeviceLimit {
+            current: 6,
+            limit: 6,
+        };
+        given(full.clone()).when(linking(9)).refuses(refused);
+        let room = full.chain([(10, removed(4, 4))]);
+        given(room).when(linking(9)).accepts(device(4));
+    }
+
+    #[test]
+    fn an_account_that_is_gone_or_locked_takes_no_device() {
+        given([])
+            .when(linking(9))
+            .refuses(LinkDeviceRefused::NoSuchAccount);
+        let failed = RegistrationLockFailed {
+            recovery_password_kept: false,
+        };
+        let locked = [(0, registered(1)), (1, failed.into())];
+        given(locked)
+            .when(linking(9))
+            .refuses(LinkDeviceRefused::NoSuchAccount);
+    }
+
+    #[test]
+    fn keys_for_an_account_without_identity_keys_are_signed_by_nobody() {
+        given([(0, registered(1))])
+            .when(|account, _| link(1, 9).decide(account))
+            .refuses(LinkDeviceRefused::InvalidSignature);
     }
 }

@@ -78,3 +78,42 @@ impl Command for RemoveDevice {
         Ok(address)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::fixtures::{aci, device, linked, registered};
+    use crate::testing::given;
+    use RemoveDeviceRefused::{NoSuchDevice, NotPrimary, PrimaryStays};
+    use events::{Generation, Timestamp};
+
+    fn removing(
+        caller: u32,
+        target: u32,
+    ) -> impl FnOnce(&Account, Timestamp) -> Result<DeviceRemoved, RemoveDeviceRefused> {
+        let (caller, target) = (device(caller), device(target));
+        move |account, _| {
+            RemoveDevice {
+                aci: aci(1),
+                caller,
+                target,
+            }
+            .decide(account)
+        }
+    }
+
+    #[test]
+    fn the_primary_removes_others_and_others_remove_themselves() {
+        let account = given([(0, registered(1)), (1, linked(2, 2)), (2, linked(3, 3))]);
+        let removed = |id, generation| DeviceRemoved {
+            device: device(id),
+            generation: Generation(generation),
+        };
+        account.when(removing(1, 2)).accepts(removed(2, 2));
+        account.when(removing(3, 3)).accepts(removed(3, 3));
+        account.when(removing(2, 3)).refuses(NotPrimary);
+        account.when(removing(2, 1)).refuses(NotPrimary);
+        account.when(removing(1, 1)).refuses(PrimaryStays);
+        account.when(removing(1, 4)).refuses(NoSuchDevice);
+    }
+}

@@ -208,7 +208,7 @@ fn typed<A: Aggregate>(state: State) -> Arc<A> {
 
 impl Executor {
     /// The state of a stream: what is cached of it, and the rest of the stream.
-    async fn catch_up<A: Aggregate>(
+    pub(crate) async fn catch_up<A: Aggregate>(
         &self,
         stream: &StreamId,
     ) -> Result<(Arc<A>, Option<Revision>), Unavailable> {

@@ -56,3 +56,114 @@ pub fn check(
         (true, true) => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::Account;
+    use crate::testing::fixtures::{attributes, device, registered, token};
+    use crate::testing::given;
+    use events::Generation;
+    use events::account::DeviceLinked;
+    use proptest::prelude::*;
+
+    /// Device 1 with the registration ids 100 and 101, device 2 with 200 and none.
+    fn two_devices() -> Live {
+        let mut linked = attributes(200);
+        linked.pni_registration_id = None;
+        let linked = DeviceLinked {
+            device: linked.joining(device(2), Generation(2)),
+            token: token(1),
+        };
+        let history = [(0, registered(1)), (1, linked.into())];
+        *given::<Account>(history)
+            .when(|account, _| account.live.clone().unwrap())
+            .0
+    }
+
+    fn check_aci(
+        addressed: &[(u32, Option<u32>)],
+        sender: Option<u32>,
+    ) -> Result<(), WrongDevices> {
+        let addressed = addressed.iter().map(|(id, quoted)| (device(*id), *quoted));
+        check(
+            &two_devices(),
+            IdentityKind::Aci,
+            sender.map(device),
+            addressed,
+        )
+    }
+
+    fn mismatched(missing: &[u32], extra: &[u32]) -> WrongDevices {
+        let devices = |ids: &[u32]| ids.iter().copied().map(device).collect();
+        WrongDevices::Mismatched {
+            missing: devices(missing),
+            extra: devices(extra),
+        }
+    }
+
+    fn stale(ids: &[u32]) -> WrongDevices {
+        WrongDevices::Stale {
+            devices: ids.iter().copied().map(device).collect(),
+        }
+    }
+
+    #[test]
+    fn all_devices_must_be_addressed_and_no_others() {
+        assert_eq!(check_aci(&[(1, Some(100)), (2, Some(200))], None), Ok(()));
+        assert_eq!(
+            check_aci(&[(1, Some(100))], None),
+            Err(mismatched(&[2], &[]))
+        );
+        let all = [(1, Some(100)), (2, Some(200)), (5, Some(1))];
+        assert_eq!(check_aci(&all, None), Err(mismatched(&[], &[5])));
+    }
+
+    #[test]
+    fn a_sending_device_leaves_itself_out() {
+        assert_eq!(check_aci(&[(2, Some(200))], Some(1)), Ok(()));
+        let with_itself = [(1, Some(100)), (2, Some(200))];
+        assert_eq!(check_aci(&with_itself, Some(1)), Err(mismatched(&[], &[1])));
+    }
+
+    #[test]
+    fn stale_devices_are_reported_before_all_else() {
+        assert_eq!(
+            check_aci(&[(1, Some(99)), (5, Some(1))], None),
+            Err(stale(&[1]))
+        );
+        assert_eq!(
+            check_aci(&[(1, Some(0)), (2, Some(200))], None),
+            Err(stale(&[1]))
+        );
+    }
+
+    #[test]
+    fn whoever_quotes_no_registration_id_is_not_checked_for_it() {
+        assert_eq!(check_aci(&[(1, None), (2, None)], None), Ok(()));
+    }
+
+    #[test]
+    fn by_number_the_other_registration_ids_count_and_their_absence_is_stale() {
+        let account = two_devices();
+        let addressed = |second| [(device(1), Some(101)), (device(2), second)];
+        let by_number = |second| check(&account, IdentityKind::Pni, None, addressed(second));
+        assert_eq!(by_number(Some(200)), Err(stale(&[2])));
+        assert_eq!(by_number(None), Ok(()));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_reported_adds_up(ids in prop::collection::btree_set(1..9_u32, 0..6)) {
+            let addressed: Vec<_> = ids.iter().map(|id| (*id, None)).collect();
+            match check_aci(&addressed, None) {
+                Ok(()) => prop_assert_eq!(ids, BTreeSet::from([1, 2])),
+                Err(WrongDevices::Mismatched { missing, extra }) => {
+                    prop_assert_eq!(2 - missing.len() + extra.len(), ids.len());
+                    prop_assert!(extra.iter().all(|id| id.get() > 2));
+                }
+                Err(WrongDevices::Stale { .. }) => prop_assert!(false, "nothing was quoted"),
+            }
+        }
+    }
+}

@@ -115,8 +115,8 @@ impl Refusal for RegisterAccountRefused {}
 pub enum Registration {
     /// It goes on.
     Proceeds,
-    /// It is refused, and that is a fact with consequences.
-    Locked(RegistrationLockFailed, RegisterAccountRefused),
+    /// It is refused, and that is a fact with consequences, unless they have come about already.
+    Locked(Option<RegistrationLockFailed>, RegisterAccountRefused),
 }
 
 impl RegisterAccount {
@@ -137,15 +137,18 @@ impl RegisterAccount {
             return Err(RegisterAccountRefused::TransferPossible);
         }
         let offered = self.lock_offered.as_ref().filter(|lock| !lock.0.is_empty());
-        Ok(match registration_lock::check(account, offered, at) {
-            LockCheck::Open => Registration::Proceeds,
-            LockCheck::Failed { time_remaining } => Registration::Locked(
-                RegistrationLockFailed {
-                    recovery_password_kept: by_password && offered.is_none(),
-                },
-                RegisterAccountRefused::RegistrationLock { time_remaining },
-            ),
-        })
+        let LockCheck::Failed { time_remaining } = registration_lock::check(account, offered, at)
+        else {
+            return Ok(Registration::Proceeds);
+        };
+        let kept = by_password && offered.is_none();
+        let has_password = account.protection.recovery_password.is_some();
+        let news = !account.locked || (has_password && !kept);
+        let failed = news.then_some(RegistrationLockFailed {
+            recovery_password_kept: kept,
+        });
+        let refused = RegisterAccountRefused::RegistrationLock { time_remaining };
+        Ok(Registration::Locked(failed, refused))
     }
 
     /// The rule for the session that shall prove the number.
@@ -282,7 +285,7 @@ impl Command for RegisterAccount {
         let seat = Seat::find(work, self.pni, self.fresh_aci).await?;
         let existing = seat.account.live.as_deref();
         if let Registration::Locked(failed, refused) = self.decide(existing, work.at())? {
-            work.record(&seat.account, [failed]);
+            work.record(&seat.account, failed);
             return Err(Stop::RefusedOnRecord(refused));
         }
         if seat.claim {

@@ -35,3 +35,53 @@ pub fn check(account: &Live, offered: Option<&Redacted<Box<str>>>, at: Timestamp
         LockCheck::Failed { time_remaining }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::Account;
+    use crate::testing::fixtures::{change_protection, device, registered, salted, secret};
+    use crate::testing::given;
+    use events::account::{DeviceSeen, Protection};
+
+    const WEEK: u64 = 7 * 86_400;
+
+    /// Checks a lock that was set at second 0, on an account that was heard of then and at `seen`.
+    fn check_at(seconds: u64, seen: u64, offered: Option<&str>) -> LockCheck {
+        let lock = Protection {
+            registration_lock: Some(salted("lock")),
+            recovery_password: None,
+        };
+        let registered = (0, registered(1));
+        let set = given::<Account>([registered.clone()])
+            .when(|account, _| change_protection(1, lock).decide(account))
+            .0;
+        let seen = (seen, DeviceSeen { device: device(1) }.into());
+        let history = [registered, (0, set.unwrap().unwrap().into()), seen];
+        let offered = offered.map(secret);
+        let account = given::<Account>(history).at(seconds);
+        account
+            .when(|account, at| check(account.live.as_ref().unwrap(), offered.as_ref(), at))
+            .0
+    }
+
+    #[test]
+    fn only_the_lock_itself_opens_it() {
+        assert_eq!(check_at(10, 0, Some("lock")), LockCheck::Open);
+        let failed = LockCheck::Failed {
+            time_remaining: Duration::from_secs(WEEK - 10),
+        };
+        assert_eq!(check_at(10, 0, Some("pick")), failed);
+        assert_eq!(check_at(10, 0, None), failed);
+    }
+
+    #[test]
+    fn it_lapses_a_week_after_the_account_was_last_heard_of() {
+        assert_eq!(check_at(WEEK, 0, None), LockCheck::Open);
+        let failed = LockCheck::Failed {
+            time_remaining: Duration::from_secs(86_400),
+        };
+        assert_eq!(check_at(WEEK, 86_400, None), failed);
+        assert_eq!(check_at(WEEK + 86_400, 86_400, None), LockCheck::Open);
+    }
+}

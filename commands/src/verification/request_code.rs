@@ -8,7 +8,7 @@ use events::values::hashes::SaltedHash;
 use events::verification::{CodeSent, Transport, VerificationEvent};
 use events::{E164, SessionId, StreamId, Timestamp};
 
-use super::state::{SessionGone, load_alive};
+use super::state::{SessionGone, conclude, load_alive};
 use super::{Session, SessionView, VerificationPolicy};
 use crate::command::{Command, Refusal, Stop};
 use crate::executor::work::Work;
@@ -110,16 +110,142 @@ impl Command for RequestCode {
     }
 
     async fn run(&self, work: &mut Work<'_>) -> Result<CodeToSend, Stop<RequestCodeRefused>> {
-        let session = load_alive(work, self.session, &self.policy)
-            .await?
-            .map_err(RequestCodeRefused::from)?;
-        let number = session
-            .number()
-            .cloned()
-            .ok_or(RequestCodeRefused::SessionGone(SessionGone))?;
-        let events = [self.decide(&session, work.at())?];
-        let view = session.view_after(&events, &self.policy, work.at());
-        work.record(&session, events);
+        let session = load_alive(work, self.session, &self.policy).await?;
+        let number = session.number().cloned();
+        let number = number.ok_or(RequestCodeRefused::SessionGone(SessionGone))?;
+        let event = self.decide(&session, work.at())?;
+        let view = conclude(work, &session, Some(event), &self.policy);
         Ok(CodeToSend { number, view })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::fixtures::{number, pni, policy, salted, session};
+    use crate::testing::given;
+    use events::verification::{
+        CodeUndelivered, NumberVerified, Proof, ProofSubmitted, SessionStarted,
+    };
+
+    fn started(required: &[Proof]) -> VerificationEvent {
+        let required = required.to_vec();
+        SessionStarted {
+            number: number(1).into(),
+            pni: pni(1),
+            required,
+        }
+        .into()
+    }
+
+    fn sent(transport: Transport) -> VerificationEvent {
+        CodeSent {
+            transport,
+            code: Some(salted("earlier")),
+        }
+        .into()
+    }
+
+    fn request(
+        transport: Transport,
+    ) -> impl FnOnce(&Session, Timestamp) -> Result<VerificationEvent, RequestCodeRefused> {
+        let code = salted("123456");
+        let request = RequestCode {
+            session: session(1),
+            transport,
+            code,
+            policy: policy(),
+        };
+        move |session, at| request.decide(session, at)
+    }
+
+    #[test]
+    fn a_code_goes_out_once_a_proof_is_there() {
+        let asked = [(0, started(&[Proof::PushChallenge, Proof::Captcha]))];
+        given(asked.clone())
+            .when(request(Transport::Sms))
+            .refuses_like(|refused| matches!(refused, RequestCodeRefused::ProofRequired(_)));
+        let proved = asked.into_iter().chain([(
+            1,
+            ProofSubmitted {
+                proof: Proof::Captcha,
+            }
+            .into(),
+        )]);
+        given(proved)
+            .when(request(Transport::Sms))
+            .accepts(CodeSent {
+                transport: Transport::Sms,
+                code: Some(salted("123456")),
+            });
+    }
+
+    #[test]
+    fn too_soon_names_the_wait() {
+        let history = [(0, started(&[])), (10, sent(Transport::Sms))];
+        for transport in [Transport::Sms, Transport::Voice] {
+            given(history.clone())
+                .at(50)
+                .when(request(transport))
+                .refuses_like(|refused| {
+                    let RequestCodeRefused::TooSoon { retry_after, view } = refused else {
+                        return false;
+                    };
+                    *retry_after == Some(Duration::from_secs(20)) && view.next_sms == Some(20)
+                });
+            assert!(
+                given(history.clone())
+                    .at(70)
+                    .when(request(transport))
+                    .0
+                    .is_ok()
+            );
+        }
+    }
+
+    #[test]
+    fn a_call_before_any_text_message_never_comes() {
+        given([(0, started(&[]))])
+            .when(request(Transport::Voice))
+            .refuses_like(|refused| {
+                matches!(
+                    refused,
+                    RequestCodeRefused::TooSoon {
+                        retry_after: None,
+                        ..
+                    }
+                )
+            });
+    }
+
+    #[test]
+    fn a_way_that_does_not_lead_to_the_number_is_not_tried_again() {
+        let undelivered = CodeUndelivered {
+            transport: Transport::Sms,
+            permanent: true,
+        }
+        .into();
+        let history = [
+            (0, started(&[])),
+            (1, sent(Transport::Sms)),
+            (2, undelivered),
+        ];
+        given(history.clone())
+            .at(500)
+            .when(request(Transport::Sms))
+            .refuses_like(|refused| matches!(refused, RequestCodeRefused::TransportUnavailable(_)));
+        assert!(given(history).when(request(Transport::Voice)).0.is_ok());
+    }
+
+    #[test]
+    fn a_verified_number_needs_no_code() {
+        let history = [
+            (0, started(&[])),
+            (1, sent(Transport::Sms)),
+            (2, NumberVerified {}.into()),
+        ];
+        given(history).at(500).when(request(Transport::Sms)).refuses_like(|refused| {
+            matches!(refused, RequestCodeRefused::AlreadyVerified(view) if view.verified)
+        });
     }
 }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use events::verification::{Proof, SessionStarted, VerificationEvent};
 use events::{E164, Pni, SessionId};
 
+use super::state::conclude;
 use super::{Session, SessionView, VerificationPolicy};
 use crate::command::{Command, NeverRefused, Stop};
 use crate::executor::work::Work;
@@ -27,18 +28,13 @@ pub struct StartSession {
 
 impl StartSession {
     /// The rule.
-    pub fn decide(&self, session: &Session) -> Vec<VerificationEvent> {
+    pub fn decide(&self, session: &Session) -> Option<VerificationEvent> {
         let started = || SessionStarted {
             number: self.number.clone().into(),
             pni: self.pni,
             required: self.required.clone(),
         };
-        session
-            .subject
-            .is_none()
-            .then(|| started().into())
-            .into_iter()
-            .collect()
+        session.subject.is_none().then(|| started().into())
     }
 }
 
@@ -50,9 +46,7 @@ impl Command for StartSession {
 
     async fn run(&self, work: &mut Work<'_>) -> Result<SessionView, Stop<NeverRefused>> {
         let session = work.load::<Session>(self.session).await?;
-        let events = self.decide(&session);
-        let view = session.view_after(&events, &self.policy, work.at());
-        work.record(&session, events);
-        Ok(view)
+        let event = self.decide(&session);
+        Ok(conclude(work, &session, event, &self.policy))
     }
 }

@@ -7,7 +7,7 @@ use events::{E164, Pni, SessionId, StreamId, Timestamp};
 use super::policy::VerificationPolicy;
 use super::view::{Checks, SessionFacts, SessionView};
 use crate::aggregate::Aggregate;
-use crate::command::Unavailable;
+use crate::command::{Refusal, Stop};
 use crate::executor::work::{Loaded, Work};
 
 /// A verification session.
@@ -44,20 +44,6 @@ impl Session {
     /// The session as its client sees it.
     pub fn view(&self, policy: &VerificationPolicy, at: Timestamp) -> SessionView {
         SessionView::of(&self.facts, policy, at)
-    }
-
-    /// The view after `events` have happened too.
-    pub(super) fn view_after(
-        &self,
-        events: &[VerificationEvent],
-        policy: &VerificationPolicy,
-        at: Timestamp,
-    ) -> SessionView {
-        let mut session = self.clone();
-        for event in events {
-            session.evolve(event, at);
-        }
-        session.view(policy, at)
     }
 
     fn send(&mut self, sent: &CodeSent, at: Timestamp) {
@@ -117,12 +103,30 @@ impl Aggregate for Session {
 pub struct SessionGone;
 
 /// Loads a session that is alive.
-pub(super) async fn load_alive(
+pub(super) async fn load_alive<R: Refusal + From<SessionGone>>(
     work: &Work<'_>,
     id: SessionId,
     policy: &VerificationPolicy,
-) -> Result<Result<Loaded<Session>, SessionGone>, Unavailable> {
+) -> Result<Loaded<Session>, Stop<R>> {
     let session = work.load::<Session>(id).await?;
-    let alive = session.is_alive(policy, work.at());
-    Ok(if alive { Ok(session) } else { Err(SessionGone) })
+    if session.is_alive(policy, work.at()) {
+        Ok(session)
+    } else {
+        Err(R::from(SessionGone).into())
+    }
+}
+
+/// Records what happened in the session, if anything; tells how the session looks after that.
+pub(super) fn conclude(
+    work: &mut Work<'_>,
+    session: &Loaded<Session>,
+    event: Option<VerificationEvent>,
+    policy: &VerificationPolicy,
+) -> SessionView {
+    let mut after = Session::clone(session);
+    if let Some(event) = &event {
+        after.evolve(event, work.at());
+    }
+    work.record(session, event);
+    after.view(policy, work.at())
 }

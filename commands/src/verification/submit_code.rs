@@ -9,7 +9,7 @@ use events::values::Redacted;
 use events::verification::{CodeRejected, NumberVerified, VerificationEvent};
 use events::{Pni, SessionId, StreamId, Timestamp};
 
-use super::state::{SessionGone, load_alive};
+use super::state::{SessionGone, conclude, load_alive};
 use super::{Session, SessionView, VerificationPolicy};
 use crate::account::Account;
 use crate::command::{Command, Refusal, Stop, Unavailable};
@@ -100,20 +100,103 @@ impl Command for SubmitCode {
     /// Writes the account before the session: cut short, the recovery password is gone and the code can be
     /// submitted again. The other way round, a verified number would keep it.
     async fn run(&self, work: &mut Work<'_>) -> Result<SessionView, Stop<SubmitCodeRefused>> {
-        let session = load_alive(work, self.session, &self.policy)
-            .await?
-            .map_err(SubmitCodeRefused::from)?;
-        let event: VerificationEvent = if self.decide(&session, work.at())? {
-            if let Some(account) = to_drop_password(work, session.pni()).await? {
-                work.record(&account, [RecoveryPasswordDropped {}]);
-            }
+        let session = load_alive(work, self.session, &self.policy).await?;
+        let right = self.decide(&session, work.at())?;
+        if right && let Some(account) = to_drop_password(work, session.pni()).await? {
+            work.record(&account, [RecoveryPasswordDropped {}]);
+        }
+        let event: VerificationEvent = if right {
             NumberVerified {}.into()
         } else {
             CodeRejected {}.into()
         };
-        let events = [event];
-        let view = session.view_after(&events, &self.policy, work.at());
-        work.record(&session, events);
-        Ok(view)
+        Ok(conclude(work, &session, Some(event), &self.policy))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::fixtures::{number, pni, policy, salted, secret, session};
+    use crate::testing::given;
+    use events::verification::{CodeSent, SessionStarted, Transport};
+
+    fn history(rest: &[(u64, VerificationEvent)]) -> Vec<(u64, VerificationEvent)> {
+        let started = SessionStarted {
+            number: number(1).into(),
+            pni: pni(1),
+            required: vec![],
+        };
+        [(0, started.into())]
+            .into_iter()
+            .chain(rest.iter().cloned())
+            .collect()
+    }
+
+    fn sent(code: &str) -> VerificationEvent {
+        CodeSent {
+            transport: Transport::Sms,
+            code: Some(salted(code)),
+        }
+        .into()
+    }
+
+    fn submit(code: &str) -> impl FnOnce(&Session, Timestamp) -> Result<bool, SubmitCodeRefused> {
+        let submit = SubmitCode {
+            session: session(1),
+            code: secret(code),
+            policy: policy(),
+        };
+        move |session, at| submit.decide(session, at)
+    }
+
+    #[test]
+    fn right_and_wrong_are_both_answers() {
+        given(history(&[(1, sent("123456"))]))
+            .when(submit("123456"))
+            .accepts(true);
+        given(history(&[(1, sent("123456"))]))
+            .when(submit("123457"))
+            .accepts(false);
+    }
+
+    #[test]
+    fn a_new_code_voids_the_earlier_one_and_resets_the_count() {
+        let wrong = |at| (at, CodeRejected {}.into());
+        let tried = [(1, sent("111111")), wrong(2), wrong(3), wrong(4)];
+        given(history(&tried)).at(5).when(submit("111111")).refuses_like(|refused| {
+            matches!(refused, SubmitCodeRefused::TooSoon { retry_after, .. } if retry_after.as_secs() == 59)
+        });
+        let renewed = [tried.as_slice(), &[(70, sent("222222"))]].concat();
+        given(history(&renewed))
+            .when(submit("222222"))
+            .accepts(true);
+        given(history(&renewed))
+            .when(submit("111111"))
+            .accepts(false);
+    }
+
+    #[test]
+    fn after_five_wrong_codes_a_new_one_is_needed() {
+        let wrong = [2, 3, 4, 64, 184].map(|at| (at, CodeRejected {}.into()));
+        let tried = [&[(1, sent("123456"))], wrong.as_slice()].concat();
+        given(history(&tried)).at(400).when(submit("123456")).refuses_like(|refused| {
+            matches!(refused, SubmitCodeRefused::NoCode(view) if view.next_verification_attempt.is_none())
+        });
+    }
+
+    #[test]
+    fn without_a_code_there_is_nothing_to_check() {
+        given(history(&[]))
+            .when(submit("123456"))
+            .refuses_like(|refused| matches!(refused, SubmitCodeRefused::NoCode(_)));
+    }
+
+    #[test]
+    fn a_verified_session_takes_no_further_code() {
+        let verified = [(1, sent("123456")), (2, NumberVerified {}.into())];
+        given(history(&verified))
+            .when(submit("123456"))
+            .refuses_like(|refused| matches!(refused, SubmitCodeRefused::AlreadyVerified(_)));
     }
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use events::verification::{Proof, ProofRequired, ProofSubmitted, VerificationEvent};
 use events::{SessionId, StreamId};
 
-use super::state::{SessionGone, load_alive};
+use super::state::{SessionGone, conclude, load_alive};
 use super::{Session, SessionView, VerificationPolicy};
 use crate::command::{Command, Refusal, Stop};
 use crate::executor::work::Work;
@@ -51,13 +51,12 @@ impl Refusal for SubmitProofRefused {}
 
 impl SubmitProof {
     /// Whether the proof is good enough, and what follows.
-    pub fn decide(&self, session: &Session) -> Result<Vec<VerificationEvent>, NotAccepted> {
+    pub fn decide(&self, session: &Session) -> Result<Option<VerificationEvent>, NotAccepted> {
         let missing = !session.facts.required.is_empty();
         if missing && !(self.accepted && session.asked.contains(&self.proof)) {
             return Err(NotAccepted);
         }
-        let submitted = missing.then_some(ProofSubmitted { proof: self.proof });
-        Ok(submitted.into_iter().map(Into::into).collect())
+        Ok(missing.then(|| ProofSubmitted { proof: self.proof }.into()))
     }
 }
 
@@ -67,11 +66,9 @@ pub struct NotAccepted;
 
 impl RequireProof {
     /// The rule.
-    pub fn decide(&self, session: &Session) -> Vec<VerificationEvent> {
+    pub fn decide(&self, session: &Session) -> Option<VerificationEvent> {
         let new = !session.asked.contains(&self.proof) && !session.facts.required.is_empty();
         new.then(|| ProofRequired { proof: self.proof }.into())
-            .into_iter()
-            .collect()
     }
 }
 
@@ -86,16 +83,11 @@ impl Command for SubmitProof {
     }
 
     async fn run(&self, work: &mut Work<'_>) -> Result<SessionView, Stop<SubmitProofRefused>> {
-        let session = load_alive(work, self.session, &self.policy)
-            .await?
-            .map_err(SubmitProofRefused::from)?;
+        let session = load_alive(work, self.session, &self.policy).await?;
         let view = || Box::new(session.view(&self.policy, work.at()));
-        let events = self
-            .decide(&session)
-            .map_err(|NotAccepted| SubmitProofRefused::NotAccepted(view()))?;
-        let view = session.view_after(&events, &self.policy, work.at());
-        work.record(&session, events);
-        Ok(view)
+        let event = self.decide(&session);
+        let event = event.map_err(|NotAccepted| SubmitProofRefused::NotAccepted(view()))?;
+        Ok(conclude(work, &session, event, &self.policy))
     }
 }
 
@@ -110,12 +102,97 @@ impl Command for RequireProof {
     }
 
     async fn run(&self, work: &mut Work<'_>) -> Result<SessionView, Stop<SubmitProofRefused>> {
-        let session = load_alive(work, self.session, &self.policy)
-            .await?
-            .map_err(SubmitProofRefused::from)?;
-        let events = self.decide(&session);
-        let view = session.view_after(&events, &self.policy, work.at());
-        work.record(&session, events);
-        Ok(view)
+        let session = load_alive(work, self.session, &self.policy).await?;
+        let event = self.decide(&session);
+        Ok(conclude(work, &session, event, &self.policy))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::fixtures::{number, pni, policy, session};
+    use crate::testing::given;
+    use events::verification::SessionStarted;
+
+    fn started(required: &[Proof]) -> (u64, VerificationEvent) {
+        let required = required.to_vec();
+        (
+            0,
+            SessionStarted {
+                number: number(1).into(),
+                pni: pni(1),
+                required,
+            }
+            .into(),
+        )
+    }
+
+    fn submit(proof: Proof, accepted: bool) -> SubmitProof {
+        SubmitProof {
+            session: session(1),
+            proof,
+            accepted,
+            policy: policy(),
+        }
+    }
+
+    fn require(proof: Proof) -> RequireProof {
+        RequireProof {
+            session: session(1),
+            proof,
+            policy: policy(),
+        }
+    }
+
+    #[test]
+    fn one_good_proof_answers_all_that_were_asked_for() {
+        let asked = [started(&[Proof::PushChallenge, Proof::Captcha])];
+        for proof in [Proof::PushChallenge, Proof::Captcha] {
+            given(asked.clone())
+                .when(|session, _| submit(proof, true).decide(session))
+                .accepts(Some(ProofSubmitted { proof }.into()));
+            let after = asked
+                .clone()
+                .into_iter()
+                .chain([(1, ProofSubmitted { proof }.into())]);
+            given(after)
+                .when(|session: &Session, _| session.facts.required.clone())
+                .then(vec![]);
+        }
+    }
+
+    #[test]
+    fn a_bad_proof_and_one_that_nobody_asked_for_do_not_count() {
+        for (proof, accepted) in [(Proof::Captcha, false), (Proof::PushChallenge, true)] {
+            given([started(&[Proof::Captcha])])
+                .when(|session, _| submit(proof, accepted).decide(session))
+                .refuses(NotAccepted);
+        }
+    }
+
+    #[test]
+    fn where_nothing_is_missing_any_proof_is_ignored() {
+        given([started(&[])])
+            .when(|session, _| submit(Proof::Captcha, false).decide(session))
+            .accepts(None);
+    }
+
+    #[test]
+    fn a_push_challenge_comes_before_the_captcha_and_once() {
+        let history = [started(&[Proof::Captcha])];
+        let required = ProofRequired {
+            proof: Proof::PushChallenge,
+        };
+        given(history.clone())
+            .when(|session, _| require(Proof::PushChallenge).decide(session))
+            .then(Some(required.clone().into()));
+        let asked = given(history.into_iter().chain([(1, required.into())]));
+        asked
+            .when(|session, _| require(Proof::PushChallenge).decide(session))
+            .then(None);
+        asked
+            .when(|session: &Session, _| session.facts.required.clone())
+            .then(vec![Proof::PushChallenge, Proof::Captcha]);
     }
 }

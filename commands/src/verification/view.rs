@@ -146,3 +146,121 @@ fn wait(
     let delay = delays.get(usize::try_from(count).ok()?)?;
     Some(last.map_or(Duration::ZERO, |last| delay.saturating_sub(at.since(last))))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::at;
+
+    fn sent(times: &[u64]) -> Sends {
+        Sends {
+            count: u32::try_from(times.len()).unwrap(),
+            first: times.first().copied().map(at),
+            last: times.last().copied().map(at),
+            closed: false,
+        }
+    }
+
+    fn next(facts: &SessionFacts, seconds: u64) -> (Option<u64>, Option<u64>, Option<u64>) {
+        let view = SessionView::of(facts, &VerificationPolicy::default(), at(seconds));
+        (
+            view.next_sms,
+            view.next_call,
+            view.next_verification_attempt,
+        )
+    }
+
+    #[test]
+    fn the_first_code_goes_by_text_message_at_once() {
+        assert_eq!(next(&SessionFacts::default(), 0), (Some(0), None, None));
+    }
+
+    #[test]
+    fn a_call_is_possible_a_minute_after_the_first_text_message() {
+        let facts = SessionFacts {
+            sms: sent(&[0]),
+            checks: Some(Checks::default()),
+            ..SessionFacts::default()
+        };
+        assert_eq!(next(&facts, 0), (Some(60), Some(60), Some(0)));
+        assert_eq!(next(&facts, 59), (Some(1), Some(1), Some(0)));
+        assert_eq!(next(&facts, 60), (Some(0), Some(0), Some(0)));
+    }
+
+    #[test]
+    fn waits_grow_until_there_is_no_further_attempt() {
+        for (sends, wait) in [
+            (1, Some(60)),
+            (2, Some(120)),
+            (3, Some(300)),
+            (4, Some(600)),
+            (5, None),
+        ] {
+            let facts = SessionFacts {
+                sms: sent(&[0; 5][..sends]),
+                ..SessionFacts::default()
+            };
+            assert_eq!(next(&facts, 0).0, wait, "after {sends} text messages");
+        }
+        for (calls, wait) in [(1, Some(60)), (2, Some(300)), (3, None)] {
+            let (sms, voice) = (sent(&[0]), sent(&[0; 3][..calls]));
+            let facts = SessionFacts {
+                sms,
+                voice,
+                ..SessionFacts::default()
+            };
+            assert_eq!(next(&facts, 0).1, wait, "after {calls} calls");
+        }
+        for (count, wait) in [
+            (0, Some(0)),
+            (1, Some(0)),
+            (2, Some(0)),
+            (3, Some(60)),
+            (4, Some(120)),
+            (5, None),
+        ] {
+            let checks = Some(Checks {
+                count,
+                last: Some(at(0)),
+            });
+            let facts = SessionFacts {
+                sms: sent(&[0]),
+                checks,
+                ..SessionFacts::default()
+            };
+            assert_eq!(next(&facts, 0).2, wait, "after {count} wrong codes");
+        }
+    }
+
+    #[test]
+    fn a_number_that_text_messages_cannot_reach_is_called_at_once() {
+        let sms = Sends {
+            closed: true,
+            ..sent(&[0])
+        };
+        let facts = SessionFacts {
+            sms,
+            ..SessionFacts::default()
+        };
+        assert_eq!(next(&facts, 0), (None, Some(0), None));
+    }
+
+    #[test]
+    fn a_verified_session_has_no_next_step() {
+        let facts = SessionFacts {
+            sms: sent(&[0]),
+            checks: Some(Checks::default()),
+            verified: true,
+            ..SessionFacts::default()
+        };
+        assert_eq!(next(&facts, 600), (None, None, None));
+    }
+
+    #[test]
+    fn part_of_a_second_counts_as_a_whole_one() {
+        assert_eq!(
+            [0, 1, 999, 1_000, 1_001].map(|ms| seconds(Duration::from_millis(ms))),
+            [0, 1, 1, 1, 2]
+        );
+    }
+}

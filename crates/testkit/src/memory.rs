@@ -188,8 +188,10 @@ impl Log {
     }
 
     fn append(&mut self, append: Append, clock: &dyn Clock) -> Result<Appended, AppendError> {
+        let cut = (!self.cuts.is_empty()).then(|| self.cuts.remove(0));
+        let lost = |streams| AppendError::Unavailable(Box::new(CutShort(streams)));
         if let Some(appended) = self.repeat(&append) {
-            return Ok(appended);
+            return cut.map_or(Ok(appended), |streams| Err(lost(streams)));
         }
         let pending = || append.writes.iter().filter(|write| !self.is_done(write));
         pending().try_for_each(|write| self.check(write))?;
@@ -204,7 +206,6 @@ impl Log {
             .iter()
             .map(|write| write.stream.clone())
             .collect();
-        let cut = (!self.cuts.is_empty()).then(|| self.cuts.remove(0));
         for (number, write) in append.writes.into_iter().enumerate() {
             if cut == Some(number) {
                 break;
@@ -215,7 +216,7 @@ impl Log {
         }
         if let Some(streams) = cut {
             self.cut.extend(ids);
-            return Err(AppendError::Unavailable(Box::new(CutShort(streams))));
+            return Err(lost(streams));
         }
         let revisions = streams
             .iter()

@@ -1,0 +1,8 @@
+//! What no single rule shows: the executor under rivalry and failure, prefix safety, invariants over long histories.
+
+mod executor;
+mod histories;
+mod invariants;
+mod keys;
+mod prefix_safety;
+mod scenarios;

@@ -13,4 +13,4 @@ CREATE TABLE read_models.accounts_v1 (
     access_key       bytea
 );
 
-CREATE INDEX accounts_v1_pni_idx ON read_models.accounts_v1 (pni);
+CREATE INDEX ON read_models.accounts_v1 (pni);

@@ -22,5 +22,6 @@ CREATE TABLE read_models.inbox_v1 (
     PRIMARY KEY (position)
 );
 
-CREATE INDEX inbox_v1_device_idx ON read_models.inbox_v1 (aci, device, generation, position);
-CREATE UNIQUE INDEX inbox_v1_guid_key ON read_models.inbox_v1 (guid, aci, device, generation);
+-- Without names: a rebuilt copy of the table gets the same ones.
+CREATE INDEX ON read_models.inbox_v1 (aci, device, generation, position);
+CREATE UNIQUE INDEX ON read_models.inbox_v1 (guid, aci, device, generation);

@@ -22,4 +22,4 @@ CREATE TABLE read_models.verification_sessions_v1 (
     number         text              -- NULL once its key is destroyed
 );
 
-CREATE INDEX verification_sessions_v1_pni_idx ON read_models.verification_sessions_v1 (pni);
+CREATE INDEX ON read_models.verification_sessions_v1 (pni);

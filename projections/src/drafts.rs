@@ -78,10 +78,14 @@ impl<E: Entity> Drafts<E> {
         }
     }
 
-    /// Forgets the wholly known rows that `doomed` picks: the others are not known here, and deleted in the table.
-    pub(crate) fn forget_known(&mut self, doomed: impl Fn(&E) -> bool) {
-        self.0
-            .retain(|_, draft| !matches!(draft, Draft::Known(Some(row)) if doomed(row)));
+    /// Removes the wholly known rows that `doomed` picks. Those that are not known here are deleted in the table, before
+    /// anything is loaded from there.
+    pub(crate) fn remove_known(&mut self, doomed: impl Fn(&E) -> bool) {
+        for draft in self.0.values_mut() {
+            if matches!(draft, Draft::Known(Some(row)) if doomed(row)) {
+                *draft = Draft::Known(None);
+            }
+        }
     }
 
     /// The keys of rows that have to be loaded before [`Self::settle`].
@@ -179,9 +183,22 @@ mod tests {
         drafts.put(Counter(2, 5));
         drafts.patch(3, 1);
         drafts.forget(2..);
-        drafts.forget_known(|row| row.1 == 5);
         assert!(drafts.wanting().is_empty());
         let settled = drafts.settle(Vec::new());
-        assert!(settled.stored.is_empty() && settled.deleted.is_empty());
+        assert_eq!(settled.stored, [Counter(1, 5)]);
+        assert!(settled.deleted.is_empty());
+    }
+
+    #[test]
+    fn a_row_that_is_removed_by_its_content_is_not_loaded_again() {
+        let mut drafts = Drafts::default();
+        drafts.put(Counter(1, 5));
+        drafts.put(Counter(2, 6));
+        drafts.remove_known(|row| row.1 == 5);
+        drafts.patch(1, 1);
+        assert!(drafts.wanting().is_empty());
+        let settled = drafts.settle(Vec::new());
+        assert_eq!(settled.stored, [Counter(2, 6)]);
+        assert_eq!(settled.deleted, [1]);
     }
 }

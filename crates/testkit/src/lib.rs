@@ -2,5 +2,7 @@
 
 pub mod contract;
 pub mod environment;
+pub mod eventstore;
+pub mod history;
 pub mod memory;
 pub mod postgres;

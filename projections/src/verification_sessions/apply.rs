@@ -129,7 +129,7 @@ impl Changes {
     fn apply_account(&mut self, event: &AccountEvent) {
         match event {
             AccountEvent::AccountDeleted(e) => {
-                self.drafts.forget_known(|session| session.pni == e.pni);
+                self.drafts.remove_known(|session| session.pni == e.pni);
                 self.wiped.push(e.pni);
             }
             AccountEvent::AccountRegistered(_)
@@ -193,6 +193,7 @@ impl ReadModel for VerificationSessions {
         row::wipe(connection, &changes.wiped).await?;
         let loaded = row::load(connection, &changes.drafts.wanting()).await?;
         let settled = changes.drafts.settle(loaded);
+        row::delete(connection, &settled.deleted).await?;
         row::store(connection, &settled.stored).await
     }
 }

@@ -101,6 +101,20 @@ pub(super) async fn wipe(
     Ok(())
 }
 
+/// Removes these sessions.
+pub(super) async fn delete(
+    connection: &mut PgConnection,
+    keys: &[SessionId],
+) -> Result<(), sqlx::Error> {
+    if !keys.is_empty() {
+        sqlx::query("DELETE FROM verification_sessions_v1 WHERE session = ANY($1)")
+            .bind(column(keys, |session| session.uuid()))
+            .execute(connection)
+            .await?;
+    }
+    Ok(())
+}
+
 /// Inserts or replaces these sessions.
 pub(super) async fn store(
     connection: &mut PgConnection,

@@ -1,0 +1,102 @@
+//! Histories out of random numbers: legal or not, as long as they meet the folds from all sides.
+
+use events::keys::PreKeyKind;
+use events::{Aci, Generation, ServiceId, StreamId};
+
+use super::History;
+use super::samples::{self, Address};
+
+/// Takes numbers apart into small choices.
+struct Choices(u64);
+
+impl Choices {
+    fn below(&mut self, bound: u32) -> u32 {
+        let choice = self.0 % u64::from(bound);
+        self.0 /= u64::from(bound);
+        u32::try_from(choice).expect("it is below a u32")
+    }
+}
+
+impl History {
+    /// A history with one event for each number, about few accounts, devices, messages and sessions, so that events
+    /// often concern each other. The same numbers make the same history.
+    pub fn from_choices(choices: &[u64]) -> Self {
+        let mut history = Self::default();
+        for number in choices {
+            history.random_event(&mut Choices(*number));
+        }
+        history
+    }
+
+    fn random_event(&mut self, choices: &mut Choices) {
+        match choices.below(8) {
+            0 | 1 => self.random_account_event(choices),
+            2 => self.random_keys_event(choices),
+            3 => {
+                let to = random_address(choices);
+                self.message(to, choices.below(40), b"ciphertext");
+            }
+            4 | 5 => {
+                let mailbox = StreamId::mailbox(random_address(choices).into());
+                let gone = [choices.below(40), choices.below(40)];
+                let event = if choices.below(4) == 0 {
+                    samples::expired(&gone)
+                } else {
+                    samples::delivered(&gone)
+                };
+                self.then(mailbox, event);
+            }
+            _ => {
+                let session = StreamId::verification(samples::session(choices.below(4)));
+                let event = match choices.below(4) {
+                    0 => samples::started(choices.below(3)),
+                    _ => samples::step(choices.below(32)),
+                };
+                self.then(session, event);
+            }
+        }
+    }
+
+    fn random_account_event(&mut self, choices: &mut Choices) {
+        let account = choices.below(3);
+        let (device, generation) = (choices.below(3) + 1, choices.below(4));
+        let event = match choices.below(12) {
+            0 | 1 => samples::registered(account, generation),
+            2 => samples::reregistered(account, generation),
+            3..=5 => samples::linked(device, generation),
+            6 => samples::removed(device, generation),
+            7 | 8 => samples::attributes(device, choices.below(60)),
+            9 => samples::seen(device),
+            10 => match choices.below(2) {
+                0 => samples::identity_key(generation),
+                _ => samples::lock_failed(),
+            },
+            _ => samples::deleted(account),
+        };
+        self.then(StreamId::account(samples::aci(account)), event);
+    }
+
+    fn random_keys_event(&mut self, choices: &mut Choices) {
+        let Address(account, device, generation) = random_address(choices);
+        let identity: ServiceId = match choices.below(2) {
+            0 => Aci::into(samples::aci(account)),
+            _ => samples::pni(account).into(),
+        };
+        let kind = [PreKeyKind::Ec, PreKeyKind::Kyber][choices.below(2) as usize];
+        let page = choices.below(3);
+        let event = match choices.below(3) {
+            0 => samples::uploaded(kind, page, 5),
+            _ => samples::taken(
+                kind,
+                page,
+                u16::try_from(choices.below(5)).unwrap_or_default(),
+            ),
+        };
+        let stream = StreamId::keys(identity, samples::device(device), Generation(generation));
+        self.then(stream, event);
+    }
+}
+
+fn random_address(choices: &mut Choices) -> Address {
+    Address(choices.below(3), choices.below(3) + 1, choices.below(3))
+}

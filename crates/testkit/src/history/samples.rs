@@ -1,0 +1,340 @@
+//! Events with sensible content, named by small numbers.
+
+use std::collections::BTreeSet;
+
+use events::account::{
+    Access, AccountDeleted, AccountEvent, AccountRegistered, AccountReregistered,
+    AttributesChanged, DeviceLinked, DeviceRemoved, DeviceSeen, DeviceTraits, IdentityKeySet,
+    IdentityKeys, NewDevice, Protection, PushToken, RegistrationLockFailed,
+};
+use events::ids::{DeviceAddress, IdentityKind, PreKeyId};
+use events::keys::{KeysEvent, OneTimePreKeyTaken, PreKeyKind, PreKeysUploaded};
+use events::mailbox::{
+    EnvelopeKind, MailboxEvent, MessageQueued, MessageSource, MessagesDelivered, MessagesExpired,
+};
+use events::payload::PayloadDigest;
+use events::values::Capability;
+use events::values::hashes::{LinkTokenHash, SaltedHash, UnidentifiedAccessKey};
+use events::values::keys::EcPublicKey;
+use events::verification::{
+    CodeRejected, CodeSent, CodeUndelivered, NumberVerified, Proof, ProofRequired, ProofSubmitted,
+    SessionStarted, Transport, VerificationEvent,
+};
+use events::{
+    Aci, DeviceId, E164, Generation, MessageGuid, Payload, PayloadId, PayloadRef, Personal, Pni,
+    RegistrationId, SessionId, Timestamp,
+};
+use uuid::Uuid;
+
+fn uuid(kind: u128, number: u32) -> Uuid {
+    Uuid::from_u128((kind << 64) + u128::from(number))
+}
+
+/// Account `n`.
+pub fn aci(n: u32) -> Aci {
+    Aci::from_uuid(uuid(0xac1, n))
+}
+
+/// The pseudonym of the number of account `n`.
+pub fn pni(n: u32) -> Pni {
+    Pni::from_uuid(uuid(0x901, n))
+}
+
+/// The number of account `n`, from 0 to 99.
+pub fn number(n: u32) -> E164 {
+    format!("+141555501{:02}", n % 100)
+        .parse()
+        .expect("these numbers are possible")
+}
+
+/// Device `n`, from 1 to 127.
+pub fn device(n: u32) -> DeviceId {
+    DeviceId::try_from(n).expect("tests use small devices")
+}
+
+/// Message `n`.
+pub fn guid(n: u32) -> MessageGuid {
+    MessageGuid::from_uuid(uuid(0x351d, n))
+}
+
+/// Session `n`.
+pub fn session(n: u32) -> SessionId {
+    SessionId::from_uuid(uuid(0x5e55, n))
+}
+
+/// A device: account, number, generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address(pub u32, pub u32, pub u32);
+
+impl From<Address> for DeviceAddress {
+    fn from(Address(account, id, generation): Address) -> Self {
+        Self {
+            aci: aci(account),
+            device: device(id),
+            generation: Generation(generation),
+        }
+    }
+}
+
+/// A device of generation `generation`. Odd generations keep storage and are woken by a push service.
+pub fn new_device(id: u32, generation: u32) -> NewDevice {
+    let registration_id =
+        RegistrationId::try_from(generation % 16_000 + 1).expect("it is in range");
+    let odd = generation % 2 == 1;
+    NewDevice {
+        id: device(id),
+        generation: Generation(generation),
+        registration_id,
+        pni_registration_id: odd.then_some(registration_id),
+        credential: SaltedHash {
+            salt: format!("{generation:032x}").into(),
+            hash: format!("2.{generation:064x}").into(),
+        },
+        traits: traits(generation),
+        push: odd.then(|| PushToken::Apn(format!("push-{generation}").into()).into()),
+    }
+}
+
+/// What a device says of itself; something else for each `n`.
+pub fn traits(n: u32) -> DeviceTraits {
+    let name = format!("encrypted name {n}").into_bytes();
+    let capabilities = [Capability::Storage, Capability::Spqr];
+    DeviceTraits {
+        name: n
+            .is_multiple_of(3)
+            .then(|| name.try_into().expect("it is short")),
+        fetches_messages: n.is_multiple_of(2),
+        capabilities: capabilities
+            .into_iter()
+            .skip(n.is_multiple_of(2).into())
+            .collect::<BTreeSet<_>>(),
+        agent: (!n.is_multiple_of(3)).then(|| format!("agent {n}").into()),
+    }
+}
+
+fn access(n: u32) -> Access {
+    let key = vec![u8::try_from(n % 251).expect("it is small"); UnidentifiedAccessKey::LEN];
+    let key = UnidentifiedAccessKey::try_from(key).expect("it has the size");
+    Access {
+        key: (n % 4 != 3).then_some(Personal::Clear(key)),
+        unrestricted: n.is_multiple_of(2),
+        discoverable: !n.is_multiple_of(5),
+    }
+}
+
+/// A public key; another one for each `n`.
+pub fn ec_key(n: u32) -> EcPublicKey {
+    let mut key = [u8::try_from(n % 251).expect("it is small"); EcPublicKey::LEN];
+    key[0] = 5;
+    key.as_slice()
+        .try_into()
+        .expect("size and type byte are right")
+}
+
+/// Account `n` is registered with device 1 of a generation.
+pub fn registered(n: u32, generation: u32) -> AccountEvent {
+    AccountRegistered {
+        number: number(n).into(),
+        pni: pni(n),
+        identity: IdentityKeys {
+            aci: Some(ec_key(generation)),
+            pni: None,
+        },
+        primary: new_device(1, generation),
+        access: access(generation),
+        protection: Protection::default(),
+    }
+    .into()
+}
+
+/// Account `n` is registered again.
+pub fn reregistered(n: u32, generation: u32) -> AccountEvent {
+    AccountReregistered {
+        number: number(n).into(),
+        pni: pni(n),
+        identity: IdentityKeys {
+            aci: Some(ec_key(generation)),
+            pni: Some(ec_key(generation + 1)),
+        },
+        primary: new_device(1, generation),
+        access: access(generation),
+        protection: Protection::default(),
+    }
+    .into()
+}
+
+/// A device is linked.
+pub fn linked(id: u32, generation: u32) -> AccountEvent {
+    DeviceLinked {
+        device: new_device(id, generation),
+        token: LinkTokenHash([7; 32]),
+    }
+    .into()
+}
+
+/// A device is removed.
+pub fn removed(id: u32, generation: u32) -> AccountEvent {
+    DeviceRemoved {
+        device: device(id),
+        generation: Generation(generation),
+    }
+    .into()
+}
+
+/// A device says anew what it is.
+pub fn attributes(id: u32, n: u32) -> AccountEvent {
+    AttributesChanged {
+        device: device(id),
+        traits: traits(n),
+        access: access(n),
+        protection: Protection::default(),
+    }
+    .into()
+}
+
+/// A device was heard of.
+pub fn seen(id: u32) -> AccountEvent {
+    DeviceSeen { device: device(id) }.into()
+}
+
+/// The number's identity got its key.
+pub fn identity_key(n: u32) -> AccountEvent {
+    IdentityKeySet {
+        identity: IdentityKind::Pni,
+        key: ec_key(n),
+    }
+    .into()
+}
+
+/// Somebody failed the registration lock.
+pub fn lock_failed() -> AccountEvent {
+    RegistrationLockFailed {
+        recovery_password_kept: false,
+    }
+    .into()
+}
+
+/// Account `n` is deleted.
+pub fn deleted(n: u32) -> AccountEvent {
+    AccountDeleted { pni: pni(n) }.into()
+}
+
+fn page_id(page: u32) -> PayloadId {
+    PayloadId(uuid(0x9a9e, page))
+}
+
+/// A page of `count` one-time pre-keys is uploaded.
+pub fn uploaded(kind: PreKeyKind, page: u32, count: u16) -> KeysEvent {
+    let page = PayloadRef {
+        id: page_id(page),
+        length: u32::from(count) * 37,
+        sha256: PayloadDigest([1; 32]),
+    };
+    let key_ids = (0..u64::from(count)).map(key_id).collect();
+    PreKeysUploaded {
+        kind,
+        key_ids,
+        page,
+    }
+    .into()
+}
+
+/// The `index`th key of a page is taken.
+pub fn taken(kind: PreKeyKind, page: u32, index: u16) -> KeysEvent {
+    OneTimePreKeyTaken {
+        kind,
+        key_id: key_id(index.into()),
+        page: page_id(page),
+        index,
+    }
+    .into()
+}
+
+fn key_id(n: u64) -> PreKeyId {
+    PreKeyId::try_from(n).expect("it is small")
+}
+
+/// A message, and its ciphertext.
+pub fn message(Address(account, ..): Address, n: u32, content: &[u8]) -> (MailboxEvent, Payload) {
+    let payload = Payload {
+        id: PayloadId(uuid(0xb17e5, n)),
+        bytes: content.to_vec().into(),
+    };
+    let sender = MessageSource {
+        service_id: aci(n % 7 + 50).into(),
+        device: DeviceId::PRIMARY,
+    };
+    let queued = MessageQueued {
+        guid: guid(n),
+        kind: EnvelopeKind::Ciphertext,
+        client_timestamp: Timestamp::from_epoch_millis(u64::from(n) + 1_000).expect("it is small"),
+        source: n.is_multiple_of(2).then_some(sender),
+        destination: if n.is_multiple_of(3) {
+            pni(account).into()
+        } else {
+            aci(account).into()
+        },
+        content: Some(payload.reference()),
+        urgent: n.is_multiple_of(2),
+        story: n.is_multiple_of(5),
+        updated_pni: n.is_multiple_of(7).then(|| pni(account)),
+    };
+    (queued.into(), payload)
+}
+
+/// Messages were acknowledged.
+pub fn delivered(messages: &[u32]) -> MailboxEvent {
+    MessagesDelivered {
+        guids: messages.iter().copied().map(guid).collect(),
+    }
+    .into()
+}
+
+/// Messages were not fetched in time.
+pub fn expired(messages: &[u32]) -> MailboxEvent {
+    MessagesExpired {
+        guids: messages.iter().copied().map(guid).collect(),
+    }
+    .into()
+}
+
+/// A session about the number of account `n` is started.
+pub fn started(n: u32) -> VerificationEvent {
+    SessionStarted {
+        number: number(n).into(),
+        pni: pni(n),
+        required: vec![Proof::Captcha],
+    }
+    .into()
+}
+
+/// One of the things that can happen in a session.
+pub fn step(n: u32) -> VerificationEvent {
+    let transport = if n & 8 == 0 {
+        Transport::Sms
+    } else {
+        Transport::Voice
+    };
+    match n % 6 {
+        0 => ProofRequired {
+            proof: Proof::PushChallenge,
+        }
+        .into(),
+        1 => ProofSubmitted {
+            proof: Proof::Captcha,
+        }
+        .into(),
+        2 => CodeSent {
+            transport,
+            code: None,
+        }
+        .into(),
+        3 => CodeUndelivered {
+            transport,
+            permanent: n & 16 == 0,
+        }
+        .into(),
+        4 => CodeRejected {}.into(),
+        _ => NumberVerified {}.into(),
+    }
+}

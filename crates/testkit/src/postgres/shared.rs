@@ -13,7 +13,7 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{AssertSqlSafe, Connection as _};
+use sqlx::{AssertSqlSafe, Connection as _, PgPool};
 use store_postgres::MIGRATOR;
 use store_postgres::embedded::{self, Cluster, EmbeddedError};
 use tokio::sync::OnceCell;
@@ -237,9 +237,9 @@ async fn template(connect: &PgConnectOptions) -> Result<String, Box<dyn std::err
                 .execute(&mut admin)
                 .await?;
         }
-        let mut fresh = PgConnection::connect_with(&connect.clone().database(&unfinished)).await?;
-        MIGRATOR.run(&mut fresh).await?;
-        fresh.close().await?;
+        let fresh = PgPool::connect_with(connect.clone().database(&unfinished)).await?;
+        MIGRATOR.run(&fresh).await?;
+        fresh.close().await;
         let rename = format!("ALTER DATABASE {unfinished} RENAME TO {name}");
         sqlx::raw_sql(AssertSqlSafe(rename))
             .execute(&mut admin)

@@ -1,7 +1,9 @@
 //! Runs commands: load, decide, append, and once more if somebody was faster. The whole concurrency story is here.
 
 mod cache;
+mod encode;
 mod event_id;
+mod load;
 mod turns;
 pub mod work;
 
@@ -174,7 +176,7 @@ impl Executor {
         if writes.is_empty() {
             return Ok(Tried::Stored(None));
         }
-        let append = work::encode(self, &mut writes, context)
+        let append = encode::encode(self, &mut writes, context)
             .await
             .map_err(|Unavailable(source)| Failure::Unavailable(source))?;
         let appended = match self.append(append).await {

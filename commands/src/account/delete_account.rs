@@ -79,8 +79,8 @@ mod tests {
     use events::account::AccountEvent;
     use events::number::NumberClaimed;
 
-    fn ending(account: &[(u64, AccountEvent)], number: &Number) -> Ending {
-        let account = given::<Account>(account.iter().cloned());
+    fn ending<const N: usize>(history: [(u64, AccountEvent); N], number: &Number) -> Ending {
+        let account = given::<Account>(history);
         account
             .when(|account, _| DeleteAccount { aci: aci(1) }.decide(account, number))
             .0
@@ -102,21 +102,21 @@ mod tests {
             account: Some(deleted.clone()),
             number: Some(released.clone()),
         };
-        assert_eq!(ending(&[registered.clone()], &held_by(1)), both);
+        assert_eq!(ending([registered.clone()], &held_by(1)), both);
         let cut_short = Ending {
             account: None,
             number: Some(released),
         };
         assert_eq!(
             ending(
-                &[registered.clone(), (1, deleted.clone().into())],
+                [registered.clone(), (1, deleted.clone().into())],
                 &held_by(1)
             ),
             cut_short
         );
         let nothing = Ending::default();
         assert_eq!(
-            ending(&[registered, (1, deleted.into())], &held_by(2)),
+            ending([registered, (1, deleted.into())], &held_by(2)),
             nothing
         );
     }

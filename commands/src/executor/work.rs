@@ -5,21 +5,15 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use events::codec::{Fact, SCHEMA_VERSION};
 use events::ports::Entropy;
-use events::store::{PayloadSlice, StreamWrite};
-use events::{
-    AnyEvent, Append, Event as _, Expected, Metadata, NewEvent, Payload, PayloadId, PayloadRef,
-    Revision, StreamId, Subject, Timestamp,
-};
+use events::store::PayloadSlice;
+use events::{AnyEvent, Expected, Payload, PayloadId, PayloadRef, Revision, StreamId, Timestamp};
 
 use super::cache::State;
-use super::{Executor, RequestContext, event_id};
+use super::load::typed;
+use super::{Executor, RequestContext};
 use crate::aggregate::Aggregate;
 use crate::command::Unavailable;
-
-/// How many events one read of a stream asks for.
-const PAGE: usize = 500;
 
 /// What a command works with while it runs.
 pub struct Work<'a> {
@@ -63,17 +57,18 @@ impl<A> Deref for Loaded<A> {
 }
 
 /// Events for one stream, on their way to an append.
-pub(crate) struct Write {
-    pub(crate) stream: StreamId,
-    expected: Expected,
-    events: Vec<Recording>,
+pub(super) struct Write {
+    pub(super) stream: StreamId,
+    pub(super) expected: Expected,
+    pub(super) events: Vec<Recording>,
     /// The state after these events, where it is known.
-    pub(crate) advanced: Option<State>,
+    pub(super) advanced: Option<State>,
 }
 
-struct Recording {
-    event: AnyEvent,
-    payload: Option<Payload>,
+/// An event, and the bytes that it refers to.
+pub(super) struct Recording {
+    pub(super) event: AnyEvent,
+    pub(super) payload: Option<Payload>,
 }
 
 impl<'a> Work<'a> {
@@ -198,149 +193,4 @@ impl<'a> Work<'a> {
             .lock()
             .expect("nothing panics while the map is locked")
     }
-}
-
-fn typed<A: Aggregate>(state: State) -> Arc<A> {
-    state
-        .downcast()
-        .expect("a stream's family decides on the type of its state")
-}
-
-impl Executor {
-    /// The state of a stream: what is cached of it, and the rest of the stream.
-    pub(crate) async fn catch_up<A: Aggregate>(
-        &self,
-        stream: &StreamId,
-    ) -> Result<(Arc<A>, Option<Revision>), Unavailable> {
-        let cached = self.cache.get(stream).await;
-        let (mut state, known) = match cached {
-            Some((state, revision)) => (typed::<A>(state), Some(revision)),
-            None => (Arc::default(), None),
-        };
-        let mut revision = known;
-        loop {
-            let from = revision.map_or(Revision::FIRST, Revision::next);
-            let tail = self
-                .store
-                .read(stream, from, PAGE)
-                .await
-                .map_err(Unavailable::from_source)?;
-            for fact in self.open(&tail).await? {
-                let event = A::Event::narrow(fact.event).expect("a stream holds its own family");
-                Arc::make_mut(&mut state).evolve(&event, fact.metadata.at);
-                revision = Some(fact.revision);
-            }
-            if tail.len() < PAGE {
-                break;
-            }
-        }
-        if let Some(revision) = revision.filter(|_| revision != known) {
-            self.cache
-                .put(stream.clone(), state.clone(), revision)
-                .await;
-        }
-        Ok((state, revision))
-    }
-
-    /// Decodes events and opens their personal values.
-    async fn open(&self, recorded: &[events::Recorded]) -> Result<Vec<Fact>, Unavailable> {
-        let decoded: Result<Vec<_>, _> = recorded.iter().map(Fact::decode).collect();
-        let mut facts = decoded.map_err(Unavailable::from_source)?;
-        let mut needed = Vec::new();
-        for fact in &mut facts {
-            fact.needs_keys(&mut needed);
-        }
-        if needed.is_empty() {
-            return Ok(facts);
-        }
-        let keys = self
-            .keys
-            .find(&needed)
-            .await
-            .map_err(Unavailable::from_source)?;
-        for fact in &mut facts {
-            fact.open(&keys).map_err(Unavailable::from_source)?;
-        }
-        Ok(facts)
-    }
-}
-
-/// Whose key protects the personal values of an event.
-fn subject(stream: &StreamId, event: &AnyEvent) -> Option<Subject> {
-    use events::verification::VerificationEvent::SessionStarted;
-    match event {
-        AnyEvent::Account(_) => stream.as_account().map(Subject::Account),
-        AnyEvent::Verification(SessionStarted(session)) => Some(Subject::Number(session.pni)),
-        AnyEvent::Verification(_)
-        | AnyEvent::Keys(_)
-        | AnyEvent::Mailbox(_)
-        | AnyEvent::Number(_)
-        | AnyEvent::Operator(_) => None,
-    }
-}
-
-/// Seals the personal values and writes the stored forms.
-pub(super) async fn encode(
-    executor: &Executor,
-    writes: &mut [Write],
-    context: &RequestContext,
-) -> Result<Append, Unavailable> {
-    let metadata = encode_metadata(context);
-    let mut append = Append::default();
-    for write in writes {
-        let mut events = Vec::with_capacity(write.events.len());
-        for (index, mut recording) in write.events.drain(..).enumerate() {
-            seal(executor, &write.stream, &mut recording.event).await?;
-            let data = recording
-                .event
-                .to_json()
-                .expect("events are plain data, and sealed by now");
-            events.push(NewEvent {
-                id: event_id::derive(context.request, &write.stream, write.expected, index),
-                type_name: recording.event.type_name(),
-                data: data.into(),
-                metadata: metadata.clone(),
-                payloads: recording.payload.into_iter().collect(),
-            });
-        }
-        append.writes.push(StreamWrite {
-            stream: write.stream.clone(),
-            expected: write.expected,
-            events,
-        });
-    }
-    Ok(append)
-}
-
-fn encode_metadata(context: &RequestContext) -> Bytes {
-    let metadata = Metadata {
-        at: context.at,
-        actor: context.actor.clone(),
-        request: context.request,
-        causation: context.causation,
-        correlation: context.correlation,
-        schema_version: SCHEMA_VERSION,
-    };
-    serde_json::to_vec(&metadata)
-        .expect("metadata are plain data")
-        .into()
-}
-
-async fn seal(
-    executor: &Executor,
-    stream: &StreamId,
-    event: &mut AnyEvent,
-) -> Result<(), Unavailable> {
-    let mut clear = false;
-    event.visit_personal(&mut |field| clear |= field.key().is_none());
-    let Some(subject) = subject(stream, event).filter(|_| clear) else {
-        return Ok(());
-    };
-    let key = executor
-        .keys
-        .obtain(subject)
-        .await
-        .map_err(Unavailable::from_source)?;
-    event.visit_personal(&mut |field| field.seal(&key, &*executor.entropy));
-    Ok(())
 }

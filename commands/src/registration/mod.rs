@@ -2,3 +2,4 @@
 
 pub mod register_account;
 pub mod registration_lock;
+mod seat;

@@ -14,15 +14,13 @@ use events::values::{Capability, Redacted};
 use events::{Aci, DeviceId, E164, Generation, Pni, SessionId, StreamId, Timestamp};
 
 use super::registration_lock::{self, LockCheck};
-use crate::account::state::Deletion;
-use crate::account::{Account, Live};
-use crate::command::{Command, Refusal, Stop, Unavailable};
+use super::seat::Seat;
+use crate::account::Live;
+use crate::command::{Command, Refusal, Stop};
 use crate::device::DeviceAttributes;
-use crate::executor::work::{Loaded, Work};
+use crate::executor::work::Work;
 use crate::keys::RegistrationKeys;
 use crate::keys::repeated_use::NewKeyStreams;
-use crate::number::Number;
-use crate::number::state::ACI_MEMORY;
 use crate::verification::{Session, VerificationPolicy};
 
 /// Registers a number whose holder has proved that it is theirs. If it has an account, that account is registered anew:
@@ -215,54 +213,6 @@ impl RegisterAccount {
             .into()
         }
     }
-}
-
-/// The account that a number has or will have.
-struct Seat {
-    number: Loaded<Number>,
-    aci: Aci,
-    account: Loaded<Account>,
-    /// Whether the number has to be claimed for the account.
-    claim: bool,
-}
-
-impl Seat {
-    /// Finds the account: the one that holds the number; else, the one whose claim was never used or whose deletion is
-    /// recent; else, a new one.
-    async fn find(work: &Work<'_>, pni: Pni, fresh: Aci) -> Result<Self, Unavailable> {
-        let number = work.load::<Number>(pni).await?;
-        if let Some(aci) = number.holder {
-            let account = work.load::<Account>(aci).await?;
-            if account.holds(pni) || awaits(&account, pni, work.at()) {
-                return Ok(Self {
-                    number,
-                    aci,
-                    account,
-                    claim: false,
-                });
-            }
-        }
-        let mut aci = fresh;
-        if let Some(earlier) = number.returning(work.at())
-            && work.load::<Account>(earlier).await?.live.is_none()
-        {
-            aci = earlier;
-        }
-        let account = work.load::<Account>(aci).await?;
-        Ok(Self {
-            number,
-            aci,
-            account,
-            claim: true,
-        })
-    }
-}
-
-/// Whether a claim by this account is an orphan that it may still take up: it never came, or was deleted a short while ago
-/// without releasing the number.
-fn awaits(account: &Account, pni: Pni, at: Timestamp) -> bool {
-    let recent = |end: Deletion| end.pni == pni && at.since(end.at) < ACI_MEMORY;
-    account.live.is_none() && account.deleted.is_none_or(recent)
 }
 
 #[async_trait]

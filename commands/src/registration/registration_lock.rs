@@ -79,7 +79,7 @@ mod tests {
     fn it_lapses_a_week_after_the_account_was_last_heard_of() {
         assert_eq!(check_at(WEEK, 0, None), LockCheck::Open);
         let failed = LockCheck::Failed {
-            time_remaining: Duration::from_secs(86_400),
+            time_remaining: Duration::from_hours(24),
         };
         assert_eq!(check_at(WEEK, 86_400, None), failed);
         assert_eq!(check_at(WEEK + 86_400, 86_400, None), LockCheck::Open);

@@ -54,6 +54,10 @@ impl<A: Aggregate> Given<A> {
 pub(crate) struct Said<T>(pub(crate) T);
 
 impl<T: Debug + PartialEq> Said<T> {
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "expectations read as sentences"
+    )]
     #[track_caller]
     pub(crate) fn then(self, expected: T) {
         assert_eq!(self.0, expected);
@@ -69,6 +73,10 @@ impl<T: Debug, R: Debug> Said<Result<T, R>> {
         assert_eq!(self.0.unwrap(), expected.into());
     }
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "expectations read as sentences"
+    )]
     #[track_caller]
     pub(crate) fn refuses(self, expected: R)
     where

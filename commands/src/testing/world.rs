@@ -85,14 +85,10 @@ impl World {
         self.executor.execute(command, &self.request()).await
     }
 
-    #[track_caller]
-    pub(crate) fn run<C: Command>(&self, command: &C) -> impl Future<Output = C::Done> {
-        async {
-            self.try_run(command)
-                .await
-                .map_err(|failure| format!("{failure:?}"))
-                .unwrap()
-                .done
+    pub(crate) async fn run<C: Command>(&self, command: &C) -> C::Done {
+        match self.try_run(command).await {
+            Ok(executed) => executed.done,
+            Err(failure) => panic!("{} failed: {failure:?}", C::NAME),
         }
     }
 

@@ -143,7 +143,7 @@ async fn take(world: &World, step: Step) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
     #[test]
     fn the_invariants_hold_whatever_happens(steps in prop::collection::vec(step(), 1..40)) {

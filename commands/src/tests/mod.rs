@@ -4,5 +4,6 @@ mod executor;
 mod histories;
 mod invariants;
 mod keys;
+mod messages;
 mod prefix_safety;
-mod scenarios;
+mod registration;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
-use support::{Account, ClientKeys, DevServer, call, heliograph, postmaster, register, signal};
+use support::{Account, ClientKeys, DevServer, call, heliograph, register, signal};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
@@ -183,7 +183,7 @@ async fn nothing_is_lost_however_often_the_processes_die() {
             }
         }
         if kill % (SERVER_KILLS / POSTGRES_KILLS) == 0 {
-            signal("KILL", postmaster(data.path()).expect("the private Postgres runs"));
+            signal("KILL", server.postmaster());
         }
         server.kill();
         server = DevServer::start(data.path());

@@ -9,6 +9,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("events", &[]),
     ("crypto", &["events"]),
     ("commands", &["events", "crypto"]),
+    ("store-eventstore", &["events"]),
     ("store-postgres", &["events"]),
     ("subscription", &["events"]),
     ("projections", &["events", "subscription"]),

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -51,12 +51,18 @@ impl DevServer {
                 break;
             }
         }
-        let word_after = |label: &str| {
-            let line = greeting.lines().find(|line| line.trim_start().starts_with(label));
-            let line = line.unwrap_or_else(|| panic!("the server did not print {label}; it printed:\n{greeting}"));
-            line.split_whitespace().nth(1).expect("an address follows").to_owned()
-        };
-        Self { http: word_after("HTTP "), admin: word_after("Health "), greeting: greeting.clone(), child }
+        // Whatever else it prints must not block it.
+        std::thread::Builder::new().spawn(move || lines.for_each(drop)).expect("a thread starts");
+        let (http, admin) = (word_after(&greeting, "HTTP "), word_after(&greeting, "Health "));
+        Self { child, http, admin, greeting }
+    }
+
+    /// The postmaster of the server's private cluster.
+    pub(crate) fn postmaster(&self) -> u32 {
+        let directory = word_after(&self.greeting, "Postgres ");
+        let file = Path::new(&directory).join("data/postmaster.pid");
+        let text = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+        text.lines().next().expect("a pid file has lines").trim().parse().expect("the first is the pid")
     }
 
     /// The server's process id.
@@ -77,6 +83,13 @@ impl DevServer {
     }
 }
 
+/// The word that follows a label in what the server printed.
+fn word_after(greeting: &str, label: &str) -> String {
+    let line = greeting.lines().find(|line| line.trim_start().starts_with(label));
+    let line = line.unwrap_or_else(|| panic!("the server did not print {label}; it printed:\n{greeting}"));
+    line.split_whitespace().nth(1).expect("an address follows").to_owned()
+}
+
 impl Drop for DevServer {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -93,17 +106,6 @@ pub(crate) fn signal(name: &str, pid: u32) {
 /// Whether a process with this id exists.
 pub(crate) fn exists(pid: u32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
-}
-
-/// The postmaster of the private cluster under `data`.
-pub(crate) fn postmaster(data: &Path) -> Option<u32> {
-    let file = cluster(data).join("postmaster.pid");
-    std::fs::read_to_string(file).ok()?.lines().next()?.trim().parse().ok()
-}
-
-/// Where the private cluster of a data folder is.
-fn cluster(data: &Path) -> PathBuf {
-    data.join("postgres")
 }
 
 /// Runs a subcommand against the server of `data`; returns its status and what it printed.

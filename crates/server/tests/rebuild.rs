@@ -1,0 +1,87 @@
+//! The read models are thrown away and built anew while people go on writing to each other.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Value, json};
+use support::{Account, DevServer, call, heliograph, next_number, register};
+use tokio_util::task::TaskTracker;
+
+/// How often everything is rebuilt while the messages flow.
+const REBUILDS: usize = 3;
+
+/// Sends numbered messages until told to stop; returns how many were accepted.
+async fn send(client: Client, base: String, from: Account, to: Account, stop: Arc<AtomicBool>) -> usize {
+    let mut number = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let body = json!({
+            "messages": [{
+                "type": 1, "destinationDeviceId": 1, "content": BASE64_STANDARD.encode(number.to_string()),
+            }],
+            "timestamp": 1_767_225_600_000_u64,
+        });
+        let url = format!("{base}/v1/messages/{}", to.aci);
+        let sent = call(&client, Method::PUT, url, Some((&from.aci, "x")), Some(body)).await.unwrap();
+        assert_eq!(sent.status(), StatusCode::OK);
+        number += 1;
+    }
+    number
+}
+
+/// Receives and acknowledges; every query must succeed. Returns the numbers in order of arrival.
+async fn receive(client: &Client, base: &str, me: &Account) -> Vec<usize> {
+    let user = Some((me.aci.as_str(), "x"));
+    let page = call(client, Method::GET, format!("{base}/v1/messages"), user, None).await.unwrap();
+    assert_eq!(page.status(), StatusCode::OK);
+    let page: Value = page.json().await.unwrap();
+    let mut numbers = Vec::new();
+    for envelope in page["messages"].as_array().unwrap() {
+        if let Some(content) = envelope["content"].as_str() {
+            let text = String::from_utf8(BASE64_STANDARD.decode(content).unwrap()).unwrap();
+            numbers.push(text.parse().unwrap());
+        }
+        let url = format!("{base}/v1/messages/uuid/{}", envelope["guid"].as_str().unwrap());
+        let gone = call(client, Method::DELETE, url, user, None).await.unwrap();
+        assert_eq!(gone.status(), StatusCode::NO_CONTENT);
+    }
+    numbers
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_is_rebuilt_while_messages_flow() {
+    let data = tempfile::tempdir().unwrap();
+    let server = DevServer::start(data.path());
+    let client = Client::new();
+    let alice = register(&client, &server.http, &next_number(), "x", None).await.unwrap();
+    let bob = register(&client, &server.http, &next_number(), "x", None).await.unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let sending = send(client.clone(), server.http.clone(), alice, bob.clone(), Arc::clone(&stop));
+    let tasks = TaskTracker::new();
+    let sending = tasks.spawn(sending);
+
+    let folder = data.path().to_owned();
+    let mut rebuilding = tokio::task::spawn_blocking(move || {
+        for _ in 0..REBUILDS {
+            let (status, output) = heliograph(&folder, &["replay", "rebuild", "--all"]);
+            assert!(status.success(), "{output}");
+        }
+    });
+    let mut received = Vec::new();
+    while !rebuilding.is_finished() {
+        received.extend(receive(&client, &server.http, &bob).await);
+    }
+    (&mut rebuilding).await.unwrap();
+    stop.store(true, Ordering::Relaxed);
+    let sent = sending.await.unwrap();
+    while received.len() < sent {
+        received.extend(receive(&client, &server.http, &bob).await);
+    }
+    assert!(sent > 0);
+    assert_eq!(received, (0..sent).collect::<Vec<_>>(), "lost, repeated or out of order");
+    let (status, output) = heliograph(data.path(), &["replay", "verify"]);
+    assert!(status.success(), "{output}");
+}

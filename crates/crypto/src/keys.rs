@@ -5,7 +5,7 @@ use std::fmt;
 use curve25519_dalek::montgomery::MontgomeryPoint;
 use curve25519_dalek::scalar::clamp_integer;
 use events::values::InvalidBytes;
-use events::values::keys::{EcPreKey, EcPublicKey, KyberPreKey, KyberPublicKey};
+use events::values::keys::{EcPublicKey, KyberPreKey, KyberPublicKey, SignedPreKey};
 use rand_core::CryptoRng;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
@@ -77,7 +77,7 @@ pub fn kyber_public_key(bytes: &[u8]) -> Result<KyberPublicKey, InvalidBytes> {
 /// The signatures take no part in it.
 pub fn repeated_use_digest(
     identity: &EcPublicKey,
-    signed: &EcPreKey,
+    signed: &SignedPreKey,
     last_resort: &KyberPreKey,
 ) -> [u8; 32] {
     Sha256::new()

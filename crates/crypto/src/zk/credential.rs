@@ -5,9 +5,9 @@
 
 use std::sync::LazyLock;
 
-use curve25519_dalek::constants::RISTRETTO_BASEPOINT_POINT;
 use curve25519_dalek::ristretto::RistrettoPoint;
 use curve25519_dalek::scalar::Scalar;
+use curve25519_dalek::traits::MultiscalarMul as _;
 use events::ServiceId;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -254,8 +254,8 @@ pub(super) fn blind_issue(
     let r_prime = sho.scalar();
     let mac = Mac::draw(&mut sho, key, attributes);
     let y = key.scalars().y[last];
-    let s1 = r_prime * RISTRETTO_BASEPOINT_POINT + y * blinded.d1;
-    let s2 = r_prime * blinded.y + mac.v + y * blinded.d2;
+    let s1 = RistrettoPoint::mul_base(&r_prime) + y * blinded.d1;
+    let s2 = mac.v + RistrettoPoint::multiscalar_mul([r_prime, y], [blinded.y, blinded.d2]);
     let issued = BlindMac { mac, s1, s2 };
     let mut relation = issued.relation(key, attributes, blinded);
     let proof = relation

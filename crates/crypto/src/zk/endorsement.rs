@@ -1,6 +1,5 @@
 //! Endorsements: points that the server has multiplied by a secret of the day, and short tags made of them.
 
-use curve25519_dalek::constants::RISTRETTO_BASEPOINT_POINT;
 use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
 use curve25519_dalek::scalar::Scalar;
 use curve25519_dalek::traits::VartimeMultiscalarMul as _;
@@ -40,15 +39,15 @@ impl RootKey {
     }
 
     pub(super) fn public(&self) -> RistrettoPoint {
-        self.0 * RISTRETTO_BASEPOINT_POINT
+        RistrettoPoint::mul_base(&self.0)
     }
 
     /// The key of endorsements that expire then. `label` names what is endorsed.
     pub(super) fn derive(&self, label: &[u8], expiration: u64) -> DerivedKey {
-        let tweak = Sho::with(label, &expiration.to_be_bytes()).scalar();
+        let tweaked = self.0 + Sho::with(label, &expiration.to_be_bytes()).scalar();
         DerivedKey {
-            secret: (self.0 + tweak).invert(),
-            public: self.public() + tweak * RISTRETTO_BASEPOINT_POINT,
+            secret: tweaked.invert(),
+            tweaked,
         }
     }
 }
@@ -56,11 +55,15 @@ impl RootKey {
 /// The key of one kind of endorsement and one expiration.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub(super) struct DerivedKey {
+    tweaked: Scalar,
     secret: Scalar,
-    public: RistrettoPoint,
 }
 
 impl DerivedKey {
+    fn public(&self) -> RistrettoPoint {
+        RistrettoPoint::mul_base(&self.tweaked)
+    }
+
     /// Whether `tag` (of any length, but only one of 16 bytes can be right) endorses the point. Constant time.
     pub(super) fn check(
         &self,
@@ -107,7 +110,7 @@ impl DerivedKey {
         relation.points([
             ("weighted_sum(R)", endorsed),
             ("weighted_sum(E)", points),
-            ("PK_prime", self.public),
+            ("PK_prime", self.public()),
         ]);
         relation.secrets([("sk_prime", self.secret)]);
         relation
@@ -118,7 +121,7 @@ impl DerivedKey {
     fn weights(&self, doubled: &[CompressedRistretto], endorsed: &[RistrettoPoint]) -> Vec<Scalar> {
         let mut sho =
             Sho::new(b"Signal_ZKCredential_Endorsements_EndorsementResponse_ProofWeights_20240207");
-        sho.absorb(self.public.compress().as_bytes());
+        sho.absorb(self.public().compress().as_bytes());
         for point in doubled {
             sho.absorb(point.as_bytes());
         }
@@ -138,7 +141,7 @@ impl DerivedKey {
         Writer::default()
             .tag(0)
             .scalars(&[self.secret])
-            .points(&[self.public])
+            .points(&[self.public()])
             .integer(expiration)
             .finish()
     }

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::ops::Range;
 
-use curve25519_dalek::constants::RISTRETTO_BASEPOINT_POINT;
 use curve25519_dalek::ristretto::RistrettoPoint;
 use curve25519_dalek::scalar::Scalar;
 use rand_core::CryptoRng;
@@ -190,7 +189,7 @@ impl SigningKey {
     }
 
     fn public(&self) -> RistrettoPoint {
-        self.0 * RISTRETTO_BASEPOINT_POINT
+        RistrettoPoint::mul_base(&self.0)
     }
 
     pub(super) fn relation(&self) -> Relation {

@@ -2,9 +2,9 @@
 
 use std::sync::LazyLock;
 
-use curve25519_dalek::constants::RISTRETTO_BASEPOINT_POINT;
 use curve25519_dalek::ristretto::RistrettoPoint;
 use curve25519_dalek::scalar::Scalar;
+use curve25519_dalek::traits::MultiscalarMul as _;
 use events::{Aci, ServiceId, Timestamp};
 use rand_core::CryptoRng;
 
@@ -233,8 +233,10 @@ impl Issuance {
         let v = key.tag(t, u, &[(1, m1), (2, m2), (5, m5)]);
         let r_prime = sho.scalar();
         let [y3, y4] = [key.scalars().y[3], key.scalars().y[4]];
-        let s1 = r_prime * RISTRETTO_BASEPOINT_POINT + y3 * request.d[0] + y4 * request.e[0];
-        let s2 = r_prime * request.y + v + y3 * request.d[1] + y4 * request.e[1];
+        let s1 = RistrettoPoint::mul_base(&r_prime)
+            + RistrettoPoint::multiscalar_mul([y3, y4], [request.d[0], request.e[0]]);
+        let blinding = [request.y, request.d[1], request.e[1]];
+        let s2 = v + RistrettoPoint::multiscalar_mul([r_prime, y3, y4], blinding);
         Self {
             t,
             u,

@@ -1,8 +1,8 @@
 //! Receipt credentials: "the bearer has paid", for donations, badges and paid backups.
 
-use curve25519_dalek::constants::RISTRETTO_BASEPOINT_POINT;
 use curve25519_dalek::ristretto::RistrettoPoint;
 use curve25519_dalek::scalar::Scalar;
+use curve25519_dalek::traits::MultiscalarMul as _;
 use rand_core::CryptoRng;
 
 use super::encoding::{Reader, Writer};
@@ -92,8 +92,8 @@ impl Issuance {
         let v = key.tag(t, u, &[(1, m1)]);
         let r_prime = sho.scalar();
         let y2 = key.scalars().y[2];
-        let s1 = y2 * request.d1 + r_prime * RISTRETTO_BASEPOINT_POINT;
-        let s2 = y2 * request.d2 + r_prime * request.y + v;
+        let s1 = y2 * request.d1 + RistrettoPoint::mul_base(&r_prime);
+        let s2 = v + RistrettoPoint::multiscalar_mul([y2, r_prime], [request.d2, request.y]);
         Self {
             t,
             u,

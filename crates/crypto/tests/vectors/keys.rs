@@ -1,7 +1,7 @@
 use crypto::keys::{self, EcPrivateKey};
 use events::ServiceId;
 use events::ids::PreKeyId;
-use events::values::keys::{EcPreKey, KyberPreKey};
+use events::values::keys::{KyberPreKey, SignedPreKey};
 
 use crate::support::{Part, of_kind};
 
@@ -75,9 +75,10 @@ fn the_digest_over_repeated_use_keys_is_that_of_clients() {
     let id = |vector: &Part, name| PreKeyId::try_from(vector.number(name)).unwrap();
     for vector in of_kind(FILE, "check-keys-digest") {
         let signature = || vec![0; 64].try_into().unwrap();
-        let signed = EcPreKey {
+        let signed = SignedPreKey {
             key_id: id(&vector, "signed_prekey_id"),
             public_key: vector.hex("signed_prekey").try_into().unwrap(),
+            signature: signature(),
         };
         let last_resort = KyberPreKey {
             key_id: id(&vector, "last_resort_id"),

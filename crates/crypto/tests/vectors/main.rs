@@ -6,6 +6,7 @@
 )]
 
 mod certificates;
+mod coverage;
 mod external;
 mod keys;
 mod multi_recipient;

@@ -16,10 +16,10 @@ pub(crate) fn load(file: &str) -> (Vec<Part>, Part) {
         file
     );
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
-    let whole: Value = serde_json::from_str(&text).unwrap();
+    let whole: Value = serde_json::from_str(&text).expect("a vector file is JSON");
     let vectors: Vec<_> = whole["vectors"]
         .as_array()
-        .unwrap()
+        .expect("a vector file has vectors")
         .iter()
         .cloned()
         .map(Part)
@@ -75,7 +75,7 @@ impl Part {
     pub(crate) fn is_valid(&self) -> bool {
         self.0.get("valid").map_or_else(
             || self.text("expect") == "ok",
-            |valid| valid.as_bool().unwrap(),
+            |valid| valid.as_bool().expect("a verdict"),
         )
     }
 
@@ -99,7 +99,7 @@ impl Part {
 
     /// The bytes of a part that is itself a hex text.
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        hex::decode(self.0.as_str().unwrap()).unwrap()
+        hex::decode(self.0.as_str().expect("a text")).expect("a hex text")
     }
 }
 

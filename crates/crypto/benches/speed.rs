@@ -1,0 +1,21 @@
+//! Operations per second on one core, each beside a baseline of the same run. `docs/src/cryptography.md` has a table.
+
+mod operations;
+
+use std::time::Duration;
+
+use criterion::Criterion;
+
+fn main() {
+    let mut criterion = Criterion::default()
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(2))
+        .sample_size(20)
+        .configure_from_args();
+    let mut group = criterion.benchmark_group("crypto");
+    for (name, mut run) in operations::all() {
+        group.bench_function(name, |bencher| bencher.iter(&mut run));
+    }
+    group.finish();
+    Criterion::default().configure_from_args().final_summary();
+}

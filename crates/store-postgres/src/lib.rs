@@ -13,7 +13,7 @@ mod types;
 mod wake;
 
 pub use keys::PgSubjectKeys;
-pub use options::Options;
+pub use options::{MAX_APPEND_BYTES, MAX_APPEND_EVENTS, Options};
 pub use payloads::PgPayloadStore;
 pub use store::PgEventStore;
 pub use types::StartError;

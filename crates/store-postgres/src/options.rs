@@ -45,7 +45,7 @@ impl Options {
 }
 
 /// The most events that one append may have.
-pub(crate) const MAX_APPEND_EVENTS: usize = 1000;
+pub const MAX_APPEND_EVENTS: usize = 1000;
 
 /// The most bytes that one append may have: 8 MiB.
-pub(crate) const MAX_APPEND_BYTES: usize = 8 << 20;
+pub const MAX_APPEND_BYTES: usize = 8 << 20;

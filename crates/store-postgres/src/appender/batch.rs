@@ -70,8 +70,8 @@ impl Batch {
 
     /// The event ids to look up.
     pub(super) fn suspects(&self, notes: &Notes) -> Vec<Uuid> {
-        let noted = self.0.iter().zip(&notes.requests);
-        noted
+        let requests = self.0.iter().zip(&notes.requests);
+        requests
             .filter(|(_, note)| note.ids == Ids::Suspect)
             .flat_map(|(request, _)| &request.append.writes)
             .flat_map(|write| &write.events)

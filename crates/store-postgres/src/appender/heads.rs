@@ -4,8 +4,12 @@ use events::store::Revision;
 use events::stream::StreamId;
 use hashlink::LruCache;
 
-/// The last revisions of the streams that were used last. True as long as nobody else appends.
-pub(crate) struct Heads(LruCache<StreamId, Option<Revision>>);
+/// Where a stream stands: its last revision, or none if it has no event.
+#[derive(Clone, Copy)]
+pub(crate) struct Stand(pub(crate) Option<Revision>);
+
+/// Where the streams stand that were used last. True as long as nobody else appends.
+pub(crate) struct Heads(LruCache<StreamId, Stand>);
 
 impl Heads {
     /// Remembers up to `streams`.
@@ -13,22 +17,22 @@ impl Heads {
         Self(LruCache::new(streams))
     }
 
-    /// The last revision of `stream` (`None`: it has no event), if it is remembered.
-    pub(crate) fn get(&mut self, stream: &StreamId) -> Option<Option<Revision>> {
+    /// Where `stream` stands, if it is remembered.
+    pub(crate) fn get(&mut self, stream: &StreamId) -> Option<Stand> {
         self.0.get(stream).copied()
     }
 
-    /// `stream` stands at `revision`.
-    pub(crate) fn set(&mut self, stream: &StreamId, revision: Option<Revision>) {
+    /// Remembers where `stream` stands.
+    pub(crate) fn set(&mut self, stream: &StreamId, stand: Stand) {
         match self.0.get_mut(stream) {
-            Some(known) => *known = revision,
-            None => drop(self.0.insert(stream.clone(), revision)),
+            Some(known) => *known = stand,
+            None => drop(self.0.insert(stream.clone(), stand)),
         }
     }
 
     /// Corrects what is remembered of `stream`; does not start remembering it.
     pub(crate) fn correct(&mut self, stream: &StreamId, revision: Revision) {
-        if let Some(known) = self.0.peek_mut(stream) {
+        if let Some(Stand(known)) = self.0.peek_mut(stream) {
             *known = (*known).max(Some(revision));
         }
     }

@@ -25,7 +25,7 @@ use crate::follow::Recent;
 use crate::options::Options;
 use crate::wake::Head;
 use batch::{Batch, Notes};
-use heads::Heads;
+use heads::{Heads, Stand};
 use plan::{Row, Starts, Verdict, plan};
 use queue::Waiting;
 pub(crate) use queue::{Queue, queue};
@@ -259,12 +259,12 @@ impl Appender {
             if remembered.is_none() && !(said_to_be_new && trusting) {
                 unknown.push(stream);
             }
-            starts.insert(stream, remembered.flatten());
+            starts.insert(stream, remembered.and_then(|stand| stand.0));
         }
         if !unknown.is_empty() {
             let revisions = writer::last_revisions(connection, &unknown).await?;
             for (stream, revision) in unknown.into_iter().zip(revisions) {
-                self.heads.set(stream, revision);
+                self.heads.set(stream, Stand(revision));
                 starts.insert(stream, revision);
             }
         }
@@ -295,7 +295,7 @@ impl Appender {
     /// What was committed is remembered, and followers hear of it.
     fn publish(&mut self, events: Arc<[Recorded]>) {
         for event in events.iter() {
-            self.heads.set(&event.stream, Some(event.revision));
+            self.heads.set(&event.stream, Stand(Some(event.revision)));
         }
         if let Some(last) = events.last() {
             self.known = last.position;

@@ -202,3 +202,123 @@ fn repeat(append: &Append, places: &[Option<Place>]) -> Verdict {
         repeated: true,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use events::store::Expected;
+    use proptest::prelude::*;
+
+    fn stream(number: u8) -> StreamId {
+        StreamId::operator(&number.to_string())
+    }
+
+    fn event(id: u8) -> NewEvent {
+        NewEvent {
+            id: EventId::from_random([id; 16]),
+            type_name: "ProjectionRebuilt",
+            data: Bytes::new(),
+            metadata: Bytes::new(),
+            payloads: vec![],
+        }
+    }
+
+    fn append(number: u8, expected: Expected, ids: &[u8]) -> Append {
+        Append::one(
+            stream(number),
+            expected,
+            ids.iter().copied().map(event).collect(),
+        )
+    }
+
+    /// The verdicts of a batch on an empty log, as text.
+    fn verdicts(appends: &[Append], looked_up: bool) -> Vec<String> {
+        let candidates = appends.iter().map(|append| Candidate { append, looked_up });
+        let plan = plan(candidates, Position::START, Starts::new(), &Stored::new());
+        plan.verdicts
+            .iter()
+            .map(|verdict| format!("{verdict:?}"))
+            .collect()
+    }
+
+    #[test]
+    fn an_append_sees_what_the_ones_before_it_will_have_done() {
+        let appends = [
+            append(1, Expected::NoStream, &[1, 2]),
+            append(1, Expected::NoStream, &[3]),
+            append(1, Expected::Exact(Revision(1)), &[4]),
+            append(1, Expected::NoStream, &[1, 2]),
+            append(1, Expected::Any, &[2, 5]),
+        ];
+        let texts = verdicts(&appends, true);
+        assert!(
+            texts[0]
+                .starts_with("Store(Appended { position: Position(2), revisions: [Revision(1)]")
+        );
+        assert!(texts[1].starts_with("Refuse(WrongRevision"));
+        assert!(
+            texts[2]
+                .starts_with("Store(Appended { position: Position(3), revisions: [Revision(2)]")
+        );
+        assert!(
+            texts[3]
+                .starts_with("Repeat(Appended { position: Position(2), revisions: [Revision(1)]")
+        );
+        assert!(texts[4].starts_with("Refuse(IdReused"));
+    }
+
+    #[test]
+    fn nothing_is_refused_for_its_revision_before_its_ids_were_looked_up() {
+        let texts = verdicts(&[append(1, Expected::Exact(Revision(4)), &[1])], false);
+        assert_eq!(texts, ["Unsure"]);
+    }
+
+    fn any_append() -> impl Strategy<Value = Append> {
+        let expected = prop_oneof![
+            Just(Expected::Any),
+            Just(Expected::NoStream),
+            (0..4u64).prop_map(|revision| Expected::Exact(Revision(revision))),
+        ];
+        let write = (0..3u8, expected, prop::collection::btree_set(0..12u8, 1..3));
+        prop::collection::vec(write, 1..3).prop_map(|writes| {
+            let mut append = Append::default();
+            let mut used = std::collections::HashSet::new();
+            for (number, expected, ids) in writes {
+                let ids: Vec<u8> = ids.into_iter().filter(|id| used.insert(*id)).collect();
+                if !ids.is_empty()
+                    && append
+                        .writes
+                        .iter()
+                        .all(|write| write.stream != stream(number))
+                {
+                    append
+                        .writes
+                        .extend(self::append(number, expected, &ids).writes);
+                }
+            }
+            append
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_batch_is_decided_like_its_appends_one_after_the_other(appends in prop::collection::vec(any_append(), 1..12)) {
+            let together = verdicts(&appends, true);
+            let mut stored = Stored::new();
+            let mut heads: HashMap<StreamId, Option<Revision>> = HashMap::new();
+            let mut head = Position::START;
+            for (append, expected) in appends.iter().zip(together) {
+                let starts = heads.iter().map(|(stream, revision)| (stream, *revision)).collect();
+                let alone = plan([Candidate { append, looked_up: true }], head, starts, &stored);
+                prop_assert_eq!(format!("{:?}", alone.verdicts[0]), expected);
+                let rows: Vec<_> = alone.rows.iter().map(|row| (row.stream.clone(), row.revision, row.event.id)).collect();
+                for (stream, revision, id) in rows {
+                    head = Position(head.0 + 1);
+                    heads.insert(stream.clone(), Some(revision));
+                    stored.insert(id, Place { position: head, stream, revision });
+                }
+            }
+        }
+    }
+}

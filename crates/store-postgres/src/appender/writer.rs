@@ -13,6 +13,9 @@ use uuid::Uuid;
 
 use super::plan::{Place, Row, Stored};
 
+/// What `pg_stat_activity` calls the connection that writes.
+const APPLICATION: &str = "heliograph appender";
+
 /// A server process, so that it can be told from a later one with the same number.
 #[derive(Clone, Debug)]
 pub(super) struct Backend {
@@ -25,7 +28,8 @@ pub(super) async fn connect(
     options: &PgConnectOptions,
     previous: Option<&Backend>,
 ) -> Result<(PgConnection, Backend), sqlx::Error> {
-    let mut connection = PgConnection::connect_with(options).await?;
+    let options = options.clone().application_name(APPLICATION);
+    let mut connection = PgConnection::connect_with(&options).await?;
     if let Some(backend) = previous {
         terminate(&mut connection, backend).await?;
     }

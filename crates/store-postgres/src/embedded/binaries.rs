@@ -3,8 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::EmbeddedError;
-
 /// What a private cluster needs to be there.
 const NEEDED: [&str; 3] = ["postgres", "initdb", "pg_ctl"];
 
@@ -42,14 +40,15 @@ impl Binaries {
             .map(Self)
     }
 
-    /// Like [`Self::find`]; fails with the commands that install Postgres.
-    #[cfg(not(feature = "download"))]
-    #[expect(
-        clippy::unused_async,
-        reason = "with the feature `download` this waits"
-    )]
-    pub(super) async fn locate(_: &Path) -> Result<Self, EmbeddedError> {
-        Self::find().ok_or(EmbeddedError::NotInstalled)
+    /// The programs in `folder/bin` or `folder/*/bin`.
+    #[cfg(feature = "download")]
+    pub(super) fn below(folder: &Path) -> Option<Self> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let inner = entries.map(|entry| entry.path().join("bin"));
+        std::iter::once(folder.join("bin"))
+            .chain(inner)
+            .find(|bin| is_complete(bin))
+            .map(Self)
     }
 
     /// The folder.

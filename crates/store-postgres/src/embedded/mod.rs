@@ -6,6 +6,8 @@
 //! panics or is killed with SIGKILL, and it starts Postgres again should that one be killed.
 
 mod binaries;
+#[cfg(feature = "download")]
+mod download;
 mod guard;
 mod leftover;
 mod place;
@@ -122,13 +124,14 @@ impl Cluster {
         options: &Options,
         mut lifeline: impl FnMut() -> io::Result<Stdio>,
     ) -> Result<Self, EmbeddedError> {
-        let binaries = Binaries::locate(&options.directory).await?;
         let place = Place::prepare(&options.directory)?;
         let lock = lock(&place)?;
+        let binaries = binaries(&place).await?;
         leftover::stop(&binaries, &place).await?;
-        let password = match place.is_initialised() {
-            true => place.password()?,
-            false => initialise(&binaries, &place)?,
+        let password = if place.is_initialised() {
+            place.password()?
+        } else {
+            initialise(&binaries, &place)?
         };
         let (guard, port) = launch(&binaries, &place, options, &password, &mut lifeline).await?;
         Ok(Self {
@@ -169,6 +172,19 @@ impl Cluster {
 /// Where a cluster that is asked for in `directory` lives. Not the same where the unprivileged user cannot reach it.
 pub fn location(directory: &Path) -> Result<PathBuf, EmbeddedError> {
     Ok(Place::prepare(directory)?.directory().to_path_buf())
+}
+
+#[cfg(not(feature = "download"))]
+fn binaries(_: &Place) -> std::future::Ready<Result<Binaries, EmbeddedError>> {
+    std::future::ready(Binaries::find().ok_or(EmbeddedError::NotInstalled))
+}
+
+#[cfg(feature = "download")]
+async fn binaries(place: &Place) -> Result<Binaries, EmbeddedError> {
+    match Binaries::find() {
+        Some(binaries) => Ok(binaries),
+        None => download::binaries(place).await,
+    }
 }
 
 fn lock(place: &Place) -> Result<File, EmbeddedError> {

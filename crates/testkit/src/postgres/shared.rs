@@ -4,6 +4,7 @@
 //! ([`PRESENCE`]) reads from it, notices when nobody is left, and lets Postgres stop.
 
 use std::fs::{self, File, OpenOptions};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::os::unix::process::CommandExt as _;
@@ -214,13 +215,7 @@ async fn template(connect: &PgConnectOptions) -> Result<String, Box<dyn std::err
     let checksums = MIGRATOR
         .iter()
         .map(|migration| hex::encode(&migration.checksum[..4]));
-    let name = format!("test_template_{}", checksums.collect::<Vec<_>>().join(""));
-    // Names end after 63 bytes; many migrations make long ones.
-    let name = if name.len() > 63 {
-        shortened(&name)
-    } else {
-        name
-    };
+    let name = template_name(&checksums.collect::<String>());
     let mut admin = PgConnection::connect_with(connect).await?;
     let there: bool =
         sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
@@ -249,9 +244,9 @@ async fn template(connect: &PgConnectOptions) -> Result<String, Box<dyn std::err
     Ok(name)
 }
 
-fn shortened(name: &str) -> String {
-    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+/// Names end after 63 bytes, so the checksums of many migrations do not fit in.
+fn template_name(checksums: &str) -> String {
     let mut hasher = DefaultHasher::new();
-    name.hash(&mut hasher);
+    checksums.hash(&mut hasher);
     format!("test_template_{:016x}", hasher.finish())
 }

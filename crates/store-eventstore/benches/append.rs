@@ -11,7 +11,7 @@ use bytes::Bytes;
 use events::payload::Payload;
 use events::store::PayloadsUnavailable;
 use events::{Append, EventId, EventStore as _, Expected, NewEvent, Pni, Revision, StreamId};
-use eventstore::{Client, EventData, ExpectedRevision};
+use eventstore::{AppendToStreamOptions, BatchAppendOptions, Client, EventData, ExpectedRevision};
 use futures::StreamExt as _;
 use store_eventstore::{EventStoreDb, Options, PayloadSink, install_crypto_provider};
 use testkit::environment::FrozenClock;
@@ -71,8 +71,10 @@ async fn double() -> Double {
 async fn adapter(double: &Double) -> EventStoreDb {
     let options = Options::new(double.url().parse().expect("the double's address is valid"));
     let clock = Arc::new(FrozenClock::default());
-    let connecting = EventStoreDb::connect(options, clock, Arc::new(NoPayloads), &TaskTracker::new());
-    connecting.await.expect("the double answers")
+    let tasks = TaskTracker::new();
+    EventStoreDb::connect(options, clock, Arc::new(NoPayloads), &tasks)
+        .await
+        .expect("the double answers")
 }
 
 async fn through_the_adapter() {
@@ -89,7 +91,10 @@ async fn through_the_adapter() {
         let store = &adapter(&double).await;
         store.append(append(1)).await.expect("appended");
         measure("adapter: read a stream", concurrent, async |_| {
-            store.read(&stream(1), Revision::FIRST, 10).await.expect("read");
+            store
+                .read(&stream(1), Revision::FIRST, 10)
+                .await
+                .expect("read");
         })
         .await;
     }
@@ -104,18 +109,33 @@ async fn with_the_bare_client() {
         let double = double().await;
         let settings = double.url().parse().expect("the double's address is valid");
         let client = &Client::new(settings).expect("a client");
-        measure("bare client: append_to_stream", concurrent, async |number| {
-            let (name, options) = (stream(number).to_string(), Default::default());
-            client.append_to_stream(name, &options, event(number)).await.expect("appended");
-        })
+        measure(
+            "bare client: append_to_stream",
+            concurrent,
+            async |number| {
+                let (name, options) =
+                    (stream(number).to_string(), AppendToStreamOptions::default());
+                client
+                    .append_to_stream(name, &options, event(number))
+                    .await
+                    .expect("appended");
+            },
+        )
         .await;
-        let session = &client.batch_append(&Default::default()).await.expect("a session");
-        measure("bare client: batch_append session", concurrent, async |number| {
-            let number = number + (1 << 64);
-            let (name, events) = (stream(number).to_string(), vec![event(number)]);
-            let appending = session.append_to_stream(name, ExpectedRevision::NoStream, events);
-            appending.await.expect("appended");
-        })
+        let session = &client
+            .batch_append(&BatchAppendOptions::default())
+            .await
+            .expect("a session");
+        measure(
+            "bare client: batch_append session",
+            concurrent,
+            async |number| {
+                let number = number + (1 << 64);
+                let (name, events) = (stream(number).to_string(), vec![event(number)]);
+                let appending = session.append_to_stream(name, ExpectedRevision::NoStream, events);
+                appending.await.expect("appended");
+            },
+        )
         .await;
     }
 }

@@ -1,6 +1,7 @@
 //! Appends: one call a stream, in the order given, and the truth about what became of each.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard};
 
 use events::payload::Payload;
 use events::store::StreamWrite;
@@ -25,15 +26,33 @@ struct Written {
     revision: Revision,
 }
 
+/// How many positions are remembered: more than appends are ever under way at once.
+const REMEMBERED: usize = 65_536;
+
 /// Appends to the cluster.
+#[derive(Default)]
 pub(crate) struct Appender {
-    /// The highest position that was ever acknowledged here. What is new stands above it.
-    acknowledged: AtomicU64,
+    /// The highest positions that were acknowledged here.
+    acknowledged: Mutex<BTreeSet<Position>>,
 }
 
 impl Appender {
-    pub(crate) const fn new() -> Self {
-        Self { acknowledged: AtomicU64::new(0) }
+    /// The server answers a repeat like the first time. So a repeat is known by its position: nothing new stands at or
+    /// below what was acknowledged before it was sent, nor where something else was acknowledged since. A repeat of what
+    /// this process never saw acknowledged passes for new.
+    fn is_repeat(&self, position: Position, before: Option<Position>) -> bool {
+        let mut acknowledged = self.acknowledged();
+        let known = !acknowledged.insert(position);
+        if acknowledged.len() > REMEMBERED {
+            acknowledged.pop_first();
+        }
+        known || Some(position) <= before
+    }
+
+    fn acknowledged(&self) -> MutexGuard<'_, BTreeSet<Position>> {
+        self.acknowledged
+            .lock()
+            .expect("no thread panics while it holds the positions")
     }
 
     /// Writes the payloads, then stream after stream. Where there are several, all are looked at first, so that an
@@ -46,7 +65,7 @@ impl Appender {
         at: Timestamp,
     ) -> Result<Appended, AppendError> {
         check_size(&append, cluster.options().max_append)?;
-        let before = Position(self.acknowledged.load(Ordering::Acquire));
+        let before = self.acknowledged().last().copied();
         keep_payloads(payloads, &append).await?;
         let settled = match append.writes.as_slice() {
             [_] => vec![None],
@@ -59,12 +78,15 @@ impl Appender {
                 None => store(cluster, write, at).await?,
             });
         }
-        let last = written.iter().map(|written| written.position).max().unwrap_or_default();
-        self.acknowledged.fetch_max(last.0, Ordering::AcqRel);
+        let position = written
+            .iter()
+            .map(|written| written.position)
+            .max()
+            .unwrap_or_default();
         Ok(Appended {
-            position: last,
+            position,
             revisions: written.iter().map(|written| written.revision).collect(),
-            repeated: last <= before,
+            repeated: self.is_repeat(position, before),
         })
     }
 }
@@ -74,7 +96,10 @@ fn check_size(append: &Append, limit: usize) -> Result<(), AppendError> {
     if append.writes.iter().all(fits) {
         return Ok(());
     }
-    Err(AppendError::TooLarge { events: append.len(), bytes: append.size() })
+    Err(AppendError::TooLarge {
+        events: append.len(),
+        bytes: append.size(),
+    })
 }
 
 async fn keep_payloads(sink: &dyn PayloadSink, append: &Append) -> Result<(), AppendError> {
@@ -83,7 +108,9 @@ async fn keep_payloads(sink: &dyn PayloadSink, append: &Append) -> Result<(), Ap
     if payloads.is_empty() {
         return Ok(());
     }
-    sink.keep(&payloads).await.map_err(|error| AppendError::Unavailable(Box::new(error)))
+    sink.keep(&payloads)
+        .await
+        .map_err(|error| AppendError::Unavailable(Box::new(error)))
 }
 
 /// Finds conflicts before anything is written; tells which writes are done already.
@@ -99,7 +126,9 @@ async fn look(cluster: &Cluster, write: &StreamWrite) -> Result<Option<Written>,
     if write.expected == Expected::Any {
         return Ok(None);
     }
-    let last = read::tail(cluster, &write.stream, 1).await.map_err(|error| on(write, error))?;
+    let last = read::tail(cluster, &write.stream, 1)
+        .await
+        .map_err(|error| on(write, error))?;
     let actual = last.first().map(|event| Revision(event.revision));
     if write.expected.admits(actual) {
         Ok(None)
@@ -110,13 +139,17 @@ async fn look(cluster: &Cluster, write: &StreamWrite) -> Result<Option<Written>,
 
 /// Appends to one stream. An answer that was lost is asked for once more: the ids are the same, so nothing is stored
 /// twice.
-async fn store(cluster: &Cluster, write: &StreamWrite, at: Timestamp) -> Result<Written, AppendError> {
+async fn store(
+    cluster: &Cluster,
+    write: &StreamWrite,
+    at: Timestamp,
+) -> Result<Written, AppendError> {
     match attempt(cluster, write, at).await {
         Err(CallError::Failed(error)) if error.is_transport() => {
             tracing::debug!(stream = %write.stream, %error, "appending again");
             // Where the stream may stand anywhere, the server recognises repeats from memory only.
             if write.expected == Expected::Any
-                && let Found::All(written) = search(cluster, write).await?
+                && let Found::All(written) = search(cluster, write, Expected::Any).await?
             {
                 return Ok(written);
             }
@@ -139,8 +172,16 @@ async fn attempt(
     };
     let options = &AppendToStreamOptions::default().expected_revision(expected);
     let append = |client: Client| {
-        let events: Vec<_> = write.events.iter().map(|event| to_event_data(event, at)).collect();
-        async move { client.append_to_stream(name.as_str(), options, events).await }
+        let events: Vec<_> = write
+            .events
+            .iter()
+            .map(|event| to_event_data(event, at))
+            .collect();
+        async move {
+            client
+                .append_to_stream(name.as_str(), options, events)
+                .await
+        }
     };
     cluster.call(append).await
 }
@@ -173,8 +214,15 @@ async fn locate(
     write: &StreamWrite,
     revision: Revision,
 ) -> Result<Position, AppendError> {
-    let events = read::stream(cluster, &write.stream, revision, 1).await.map_err(unread)?;
-    let gone = || Error::Other(format!("{} has no revision {revision} any more", write.stream));
+    let events = read::stream(cluster, &write.stream, revision, 1)
+        .await
+        .map_err(unread)?;
+    let gone = || {
+        Error::Other(format!(
+            "{} has no revision {revision} any more",
+            write.stream
+        ))
+    };
     Ok(events.first().ok_or_else(gone)?.position)
 }
 
@@ -184,20 +232,27 @@ async fn settle(
     write: &StreamWrite,
     actual: Option<Revision>,
 ) -> Result<Written, AppendError> {
-    let StreamWrite { stream, expected, .. } = write;
-    match (search(cluster, write).await?, expected) {
-        (Found::All(written), _) => Ok(written),
-        (Found::Some(id), _) => Err(AppendError::IdReused { id }),
-        // Without an expectation there is nothing else that could conflict.
-        (Found::None, Expected::Any) => {
-            let first = write.events.first().map(|event| event.id);
-            let empty = || Error::Other(format!("an append to {stream} without events"));
-            Err(AppendError::IdReused { id: first.ok_or_else(empty)? })
-        }
-        (Found::None, _) => {
-            let (stream, expected) = (stream.clone(), *expected);
-            Err(AppendError::WrongRevision { stream, expected, actual })
-        }
+    // Where the stream does stand as expected, only ids can be in the way.
+    let ids_only = write.expected.admits(actual);
+    let place = if ids_only {
+        Expected::Any
+    } else {
+        write.expected
+    };
+    match search(cluster, write, place).await? {
+        Found::All(written) => Ok(written),
+        Found::Some(id) => Err(AppendError::IdReused { id }),
+        Found::None => match write.events.first() {
+            Some(first) if ids_only => Err(AppendError::IdReused { id: first.id }),
+            _ => {
+                let (stream, expected) = (write.stream.clone(), write.expected);
+                Err(AppendError::WrongRevision {
+                    stream,
+                    expected,
+                    actual,
+                })
+            }
+        },
     }
 }
 
@@ -209,28 +264,37 @@ enum Found {
     None,
 }
 
-/// Looks for the events of `write` where they would stand, or, if that may be anywhere, near the end of the stream.
-async fn search(cluster: &Cluster, write: &StreamWrite) -> Result<Found, AppendError> {
+/// Looks for the events of `write` where they would stand behind `place`, or, if that is anywhere, near the end of the
+/// stream.
+async fn search(
+    cluster: &Cluster,
+    write: &StreamWrite,
+    place: Expected,
+) -> Result<Found, AppendError> {
     let count = write.events.len();
-    let from = match write.expected {
+    let from = match place {
         Expected::NoStream => Some(Revision::FIRST),
         Expected::Exact(revision) => Some(revision.next()),
         Expected::Any => None,
     };
-    let stored: Vec<(EventId, Written)> = match from {
-        Some(from) => {
-            let events = read::stream(cluster, &write.stream, from, count).await.map_err(unread)?;
-            let written = events.into_iter().map(|event| {
-                let Recorded { id, position, revision, .. } = event;
-                (id, Written { position, revision })
-            });
-            written.collect()
-        }
-        None => {
-            let tail = read::tail(cluster, &write.stream, SEARCHED + count).await;
-            let tail = tail.map_err(|error| on(write, error))?;
-            tail.iter().rev().filter_map(identify).collect()
-        }
+    let stored: Vec<(EventId, Written)> = if let Some(from) = from {
+        let events = read::stream(cluster, &write.stream, from, count)
+            .await
+            .map_err(unread)?;
+        let written = events.into_iter().map(|event| {
+            let Recorded {
+                id,
+                position,
+                revision,
+                ..
+            } = event;
+            (id, Written { position, revision })
+        });
+        written.collect()
+    } else {
+        let tail = read::tail(cluster, &write.stream, SEARCHED + count).await;
+        let tail = tail.map_err(|error| on(write, error))?;
+        tail.iter().rev().filter_map(identify).collect()
     };
     Ok(compare(&write.events, &stored))
 }

@@ -91,7 +91,10 @@ impl Cluster {
         };
         let name = route.name();
         let forwarder = Forwarder::open(route, &self.tasks).await?;
-        let settings = self.options.url.local(forwarder.port(), self.options.deadline);
+        let settings = self
+            .options
+            .url
+            .local(forwarder.port(), self.options.deadline);
         let client = Client::new(settings).map_err(|error| Error::of(&error))?;
         match client.server_info().await {
             Ok(info) => tracing::info!(node = name, version = %info.version(), "connected"),
@@ -117,14 +120,20 @@ impl Cluster {
             return Ok(only.clone());
         }
         let hosts = || {
-            let names = settings.hosts().iter().map(|host| format!("{}:{}", host.host, host.port));
+            let names = settings
+                .hosts()
+                .iter()
+                .map(|host| format!("{}:{}", host.host, host.port));
             names.collect::<Vec<_>>().join(", ")
         };
         let asking = operations::Client::new(settings.clone());
         let asking = asking.current_selected_node();
         match tokio::time::timeout(self.options.deadline, asking).await {
             Ok(Ok(node)) => Ok(node),
-            Ok(Err(error)) => Err(Error::NoNode { hosts: hosts(), why: error.to_string() }),
+            Ok(Err(error)) => Err(Error::NoNode {
+                hosts: hosts(),
+                why: error.to_string(),
+            }),
             Err(_) => Err(Error::NoNode {
                 hosts: hosts(),
                 why: format!("no answer within {:?}", self.options.deadline),
@@ -160,7 +169,7 @@ impl Cluster {
         let after = self.options.deadline;
         match tokio::time::timeout(after, answer).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(self.note(link, error)),
+            Ok(Err(error)) => Err(self.note(link, &error)),
             Err(_) => {
                 link.broken.store(true, Ordering::Release);
                 Err(CallError::Failed(Error::Deadline { after }))
@@ -169,16 +178,18 @@ impl Cluster {
     }
 
     /// Takes note of what an error says about the link.
-    pub(crate) fn note(&self, link: &Link, error: eventstore::Error) -> CallError {
-        if let eventstore::Error::NotLeaderException(leader) = &error {
+    pub(crate) fn note(&self, link: &Link, error: &eventstore::Error) -> CallError {
+        if let eventstore::Error::NotLeaderException(leader) = error {
             *self.leader() = Some(leader.clone());
         }
-        let failure = Error::of(&error);
+        let failure = Error::of(error);
         if matches!(failure, Error::NotLeader { .. } | Error::Broken(_)) {
             link.broken.store(true, Ordering::Release);
         }
         match error {
-            eventstore::Error::WrongExpectedVersion { current, .. } => CallError::Conflict(current),
+            eventstore::Error::WrongExpectedVersion { current, .. } => {
+                CallError::Conflict(*current)
+            }
             eventstore::Error::ResourceNotFound => CallError::NotFound,
             eventstore::Error::ResourceDeleted => CallError::Deleted,
             _ => CallError::Failed(failure),
@@ -186,7 +197,9 @@ impl Cluster {
     }
 
     fn leader(&self) -> std::sync::MutexGuard<'_, Option<Endpoint>> {
-        self.leader.lock().expect("no thread panics while it holds the leader's name")
+        self.leader
+            .lock()
+            .expect("no thread panics while it holds the leader's name")
     }
 }
 

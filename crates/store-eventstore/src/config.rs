@@ -23,7 +23,9 @@ pub enum InvalidConnectionString {
     #[error("not of the form esdb://[user:password@]host[:port][,host[:port]…][?option=value&…]")]
     Form,
     /// Another node than the leader may not know yet what was just appended.
-    #[error("nodePreference must be leader, or absent: only the leader has read what was just written")]
+    #[error(
+        "nodePreference must be leader, or absent: only the leader has read what was just written"
+    )]
     NotLeader,
     /// The client connects through a loopback port; with a certificate, every process here could use that port.
     #[error("userCertFile and userKeyFile are not supported; use a user and a password")]
@@ -38,7 +40,9 @@ impl ConnectionString {
 
     /// What the client is given instead: the same user, at a loopback port whose far end is a node of the cluster.
     pub(crate) fn local(&self, port: u16, deadline: Duration) -> ClientSettings {
-        let user = self.user().map_or_else(String::new, |user| format!("{user}@"));
+        let user = self
+            .user()
+            .map_or_else(String::new, |user| format!("{user}@"));
         let millis = deadline.as_millis();
         let mut text = format!(
             "esdb://{user}127.0.0.1:{port}?tls=false&nodePreference=leader&maxDiscoverAttempts=2\
@@ -46,8 +50,9 @@ impl ConnectionString {
         );
         for (name, value) in self.parameters() {
             // The client reads certificates even without TLS; it shall not need the system's if it was given others.
-            if name.eq_ignore_ascii_case("connectionName") || name.eq_ignore_ascii_case("tlsCaFile") {
-                text.push_str(&format!("&{name}={value}"));
+            if name.eq_ignore_ascii_case("connectionName") || name.eq_ignore_ascii_case("tlsCaFile")
+            {
+                text.extend(["&", name, "=", value]);
             }
         }
         text.parse().expect("made of parts that were parsed before")
@@ -66,14 +71,17 @@ impl ConnectionString {
 
 fn parameters(text: &str) -> impl Iterator<Item = (&str, &str)> {
     let query = text.split_once('?').map_or("", |(_, query)| query);
-    query.split('&').filter_map(|parameter| parameter.split_once('='))
+    query
+        .split('&')
+        .filter_map(|parameter| parameter.split_once('='))
 }
 
 impl FromStr for ConnectionString {
     type Err = InvalidConnectionString;
 
     fn from_str(text: &str) -> Result<Self, InvalidConnectionString> {
-        let preference = parameters(text).find(|(name, _)| name.eq_ignore_ascii_case("nodePreference"));
+        let preference =
+            parameters(text).find(|(name, _)| name.eq_ignore_ascii_case("nodePreference"));
         let text = match preference {
             Some((_, value)) if value.eq_ignore_ascii_case("leader") => text.to_owned(),
             Some(_) => return Err(InvalidConnectionString::NotLeader),
@@ -132,7 +140,9 @@ mod tests {
     fn a_connection_string_does_not_show_its_password() {
         let url: ConnectionString = "esdb://admin:changeit@db.example:2114".parse().unwrap();
         assert!(!format!("{:?}", Options::new(url)).contains("changeit"));
-        let wrong = "esdb://admin:changeit@:x".parse::<ConnectionString>().unwrap_err();
+        let wrong = "esdb://admin:changeit@:x"
+            .parse::<ConnectionString>()
+            .unwrap_err();
         assert!(!format!("{wrong} {wrong:?}").contains("changeit"));
     }
 
@@ -141,7 +151,11 @@ mod tests {
         let parse = |text: &str| text.parse::<ConnectionString>();
         let refused = parse("esdb://host?tls=false&nodePreference=follower").unwrap_err();
         assert_eq!(refused, InvalidConnectionString::NotLeader);
-        for text in ["esdb://a,b,c", "esdb://a:1?tls=false", "esdb://a?NodePreference=Leader"] {
+        for text in [
+            "esdb://a,b,c",
+            "esdb://a:1?tls=false",
+            "esdb://a?NodePreference=Leader",
+        ] {
             let preference = parse(text).unwrap().settings().node_preference();
             assert_eq!(preference, eventstore::NodePreference::Leader, "{text}");
         }
@@ -156,11 +170,19 @@ mod tests {
 
     #[test]
     fn the_client_gets_the_same_user_at_the_local_port() {
-        let url: ConnectionString = "esdb://us%40er:pa:ss@a:1,b:2?connectionName=node-7".parse().unwrap();
+        let url: ConnectionString = "esdb://us%40er:pa:ss@a:1,b:2?connectionName=node-7"
+            .parse()
+            .unwrap();
         let local = url.local(4321, Duration::from_secs(1));
-        assert_eq!(local.default_authenticated_user(), url.settings().default_authenticated_user());
+        assert_eq!(
+            local.default_authenticated_user(),
+            url.settings().default_authenticated_user()
+        );
         assert_eq!(local.hosts().len(), 1);
-        assert_eq!((local.hosts()[0].host.as_str(), local.hosts()[0].port), ("127.0.0.1", 4321));
+        assert_eq!(
+            (local.hosts()[0].host.as_str(), local.hosts()[0].port),
+            ("127.0.0.1", 4321)
+        );
         assert!(!local.is_secure_mode_enabled());
     }
 }

@@ -39,7 +39,10 @@ fn make_first_client() {
     let settings: ClientSettings = "esdb://127.0.0.1:1?tls=false&maxDiscoverAttempts=1"
         .parse()
         .expect("a valid connection string");
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    else {
         return;
     };
     runtime.block_on(async {

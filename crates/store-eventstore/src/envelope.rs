@@ -7,7 +7,9 @@ use std::borrow::Cow;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use events::codec::{type_code, type_name};
-use events::{EventId, Family, NewEvent, Position, ReadError, Recorded, Revision, StreamId, Timestamp};
+use events::{
+    EventId, Family, NewEvent, Position, ReadError, Recorded, Revision, StreamId, Timestamp,
+};
 use eventstore::{EventData, RecordedEvent};
 use serde_json::value::RawValue;
 
@@ -51,7 +53,10 @@ fn wrap(metadata: &[u8], at: Timestamp) -> Bytes {
 
 fn unwrap(wrapped: &Bytes) -> Option<(Bytes, Timestamp)> {
     let inner = wrapped.strip_prefix(AT)?.strip_suffix(END)?;
-    let digits = inner.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let digits = inner
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
     let (millis, rest) = inner.split_at(digits);
     let millis = std::str::from_utf8(millis).ok()?.parse().ok()?;
     let at = Timestamp::from_epoch_millis(millis).ok()?;
@@ -109,9 +114,19 @@ mod tests {
     #[test]
     fn metadata_comes_back_as_it_went_in() {
         let at = Timestamp::from_epoch_millis(1_767_225_600_123).unwrap();
-        for metadata in ["", "{}", r#"{"actor":"}","m":1 , "at":2}"#, " null ", "not JSON"] {
+        for metadata in [
+            "",
+            "{}",
+            r#"{"actor":"}","m":1 , "at":2}"#,
+            " null ",
+            "not JSON",
+        ] {
             let wrapped = wrap(metadata.as_bytes(), at);
-            assert_eq!(unwrap(&wrapped), Some((Bytes::from(metadata), at)), "{metadata:?}");
+            assert_eq!(
+                unwrap(&wrapped),
+                Some((Bytes::from(metadata), at)),
+                "{metadata:?}"
+            );
         }
     }
 
@@ -124,7 +139,14 @@ mod tests {
 
     #[test]
     fn foreign_metadata_is_not_taken_for_ours() {
-        for foreign in ["", "{}", r#"{"at":"x"}"#, r#"{"at":1,"n":2}"#, r#"{"at":1"#, r#"{"at":}"#] {
+        for foreign in [
+            "",
+            "{}",
+            r#"{"at":"x"}"#,
+            r#"{"at":1,"n":2}"#,
+            r#"{"at":1"#,
+            r#"{"at":}"#,
+        ] {
             assert_eq!(unwrap(&Bytes::from(foreign)), None, "{foreign}");
         }
     }

@@ -42,7 +42,9 @@ pub enum Error {
     )]
     ClientEnded,
     /// Refused by the server.
-    #[error("EventStoreDB refused the user or the password of the connection string, or the user may not do this")]
+    #[error(
+        "EventStoreDB refused the user or the password of the connection string, or the user may not do this"
+    )]
     AccessDenied,
     /// The node is a follower, and so were those that it named.
     #[error("the EventStoreDB node is not the leader; it names {leader}")]

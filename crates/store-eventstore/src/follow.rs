@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use events::{Batch, Family, Position, ReadError, Recorded};
-use eventstore::{RecordedEvent, SubscribeToAllOptions, Subscription, SubscriptionEvent, SubscriptionFilter};
+use eventstore::{
+    RecordedEvent, SubscribeToAllOptions, Subscription, SubscriptionEvent, SubscriptionFilter,
+};
 use futures::stream::{self, BoxStream, StreamExt as _};
 use tokio::sync::mpsc;
 
@@ -46,7 +48,11 @@ pub(crate) fn follow(
         steps,
     };
     cluster.tasks().spawn(follower.run());
-    let batches = Batches { receiver, through: after, failure: None };
+    let batches = Batches {
+        receiver,
+        through: after,
+        failure: None,
+    };
     stream::unfold(batches, async |mut batches| {
         let batch = batches.next().await?;
         Some((batch, batches))
@@ -82,7 +88,10 @@ impl Batches {
                 }
             }
             if self.through > before {
-                return Some(Ok(Batch { events, through: self.through }));
+                return Some(Ok(Batch {
+                    events,
+                    through: self.through,
+                }));
             }
         }
         self.failure.take().map(|failure| {
@@ -115,7 +124,11 @@ enum End {
 
 impl Follower {
     async fn run(mut self) {
-        let Options { first_pause, longest_pause, .. } = *self.cluster.options();
+        let Options {
+            first_pause,
+            longest_pause,
+            ..
+        } = *self.cluster.options();
         let mut window = CATCH_UP_WINDOW;
         let mut pause = first_pause;
         loop {
@@ -160,7 +173,8 @@ impl Follower {
             .filter(names.fold(filter, SubscriptionFilter::add_prefix));
         let subscription = link.client.subscribe_to_all(&options).await;
         // Checkpoints are only needed for what is skipped, and of ours nothing is.
-        let closer = window != LIVE_WINDOW && Family::ALL.iter().any(|f| !self.families.contains(f));
+        let closer =
+            window != LIVE_WINDOW && Family::ALL.iter().any(|f| !self.families.contains(f));
         self.pass_on(&link, subscription, closer).await
     }
 
@@ -173,7 +187,7 @@ impl Follower {
             };
             let event = match event {
                 Ok(event) => event,
-                Err(error) => return self.ended(link, error, gave),
+                Err(error) => return self.ended(link, &error, gave),
             };
             gave = true;
             let step = match event {
@@ -194,7 +208,7 @@ impl Follower {
         }
     }
 
-    fn ended(&self, link: &Link, error: eventstore::Error, gave: bool) -> End {
+    fn ended(&self, link: &Link, error: &eventstore::Error, gave: bool) -> End {
         match self.cluster.note(link, error) {
             CallError::Failed(Error::AccessDenied) => End::Failed(Error::AccessDenied.into()),
             error => End::Broken(error.on_stream("$all"), gave),

@@ -1,7 +1,9 @@
 //! Reads that end. Long ones go page by page, so that each page has the deadline to itself.
 
 use events::{Batch, Family, Position, ReadError, Recorded, Revision, StreamId};
-use eventstore::{Client, ReadAllOptions, ReadStream, ReadStreamOptions, RecordedEvent, StreamPosition};
+use eventstore::{
+    Client, ReadAllOptions, ReadStream, ReadStreamOptions, RecordedEvent, StreamPosition,
+};
 
 use crate::cluster::{CallError, Cluster};
 use crate::envelope::{family, position, to_recorded};
@@ -76,7 +78,9 @@ pub(crate) async fn tail(
     limit: usize,
 ) -> Result<Vec<RecordedEvent>, CallError> {
     let name = &stream.to_string();
-    let options = &ReadStreamOptions::default().position(StreamPosition::End).max_count(limit);
+    let options = &ReadStreamOptions::default()
+        .position(StreamPosition::End)
+        .max_count(limit);
     let read = |client: Client| async move { client.read_stream(name.as_str(), options).await };
     match page(cluster, read).await {
         Err(CallError::NotFound) => Ok(Vec::new()),
@@ -92,7 +96,10 @@ pub(crate) async fn all(
     families: &[Family],
     limit: usize,
 ) -> Result<Batch, ReadError> {
-    let mut batch = Batch { events: Vec::new(), through: after };
+    let mut batch = Batch {
+        events: Vec::new(),
+        through: after,
+    };
     while batch.events.len() < limit {
         let events = all_page(cluster, batch.through).await?;
         let Some(last) = events.last() else {
@@ -121,9 +128,13 @@ pub(crate) async fn all(
 }
 
 async fn all_page(cluster: &Cluster, from: Position) -> Result<Vec<RecordedEvent>, ReadError> {
-    let options = &ReadAllOptions::default().position(start(from)).max_count(PAGE);
+    let options = &ReadAllOptions::default()
+        .position(start(from))
+        .max_count(PAGE);
     let read = |client: Client| async move { client.read_all(options).await };
-    page(cluster, read).await.map_err(|error| error.on_stream(ALL).into())
+    page(cluster, read)
+        .await
+        .map_err(|error| error.on_stream(ALL).into())
 }
 
 /// Where the protocol begins to read. Position 0 is a record of the server's.
@@ -143,10 +154,17 @@ pub(crate) async fn head(cluster: &Cluster) -> Result<Position, ReadError> {
     let mut from = StreamPosition::End;
     let mut count = 1;
     loop {
-        let options = &ReadAllOptions::default().position(from).backwards().max_count(count);
+        let options = &ReadAllOptions::default()
+            .position(from)
+            .backwards()
+            .max_count(count);
         let read = |client: Client| async move { client.read_all(options).await };
-        let events = page(cluster, read).await.map_err(|error| error.on_stream(ALL))?;
-        let ours = events.iter().find(|event| family(&event.stream_id).is_some());
+        let events = page(cluster, read)
+            .await
+            .map_err(|error| error.on_stream(ALL))?;
+        let ours = events
+            .iter()
+            .find(|event| family(&event.stream_id).is_some());
         if let Some(event) = ours {
             return to_recorded(event).map(|recorded| recorded.position);
         }

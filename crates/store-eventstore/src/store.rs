@@ -37,7 +37,7 @@ impl EventStoreDb {
     ) -> Result<Self, Error> {
         let store = Self {
             cluster: Arc::new(Cluster::new(options, tasks.clone())?),
-            appender: Arc::new(Appender::new()),
+            appender: Arc::new(Appender::default()),
             payloads,
             clock,
         };
@@ -45,10 +45,14 @@ impl EventStoreDb {
         match read::head(&store.cluster).await {
             Ok(head) => tracing::info!(%head, "the log is readable"),
             Err(ReadError::Unavailable(error)) => {
-                let other = |error: Box<dyn std::error::Error + Send + Sync>| Error::Other(error.to_string());
+                let other = |error: Box<dyn std::error::Error + Send + Sync>| {
+                    Error::Other(error.to_string())
+                };
                 return Err(error.downcast::<Error>().map_or_else(other, |error| *error));
             }
-            Err(damaged @ ReadError::Damaged { .. }) => return Err(Error::Other(damaged.to_string())),
+            Err(damaged @ ReadError::Damaged { .. }) => {
+                return Err(Error::Other(damaged.to_string()));
+            }
         }
         Ok(store)
     }
@@ -58,7 +62,9 @@ impl EventStoreDb {
 impl EventStore for EventStoreDb {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         let at = self.clock.now();
-        self.appender.append(&self.cluster, &*self.payloads, append, at).await
+        self.appender
+            .append(&self.cluster, &*self.payloads, append, at)
+            .await
     }
 
     async fn read(

@@ -22,10 +22,15 @@ pub(crate) fn connector(settings: &ClientSettings) -> Result<Option<TlsConnector
         .with_safe_default_protocol_versions()
         .map_err(|error| Error::Tls(error.to_string()))?;
     let mut config = if settings.is_tls_certificate_verification_enabled() {
-        config.with_root_certificates(roots(settings)?).with_no_client_auth()
+        config
+            .with_root_certificates(roots(settings)?)
+            .with_no_client_auth()
     } else {
         let verifier = Arc::new(Anybody(provider));
-        config.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()
+        config
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_no_client_auth()
     };
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(Some(Arc::new(config).into()))

@@ -1,12 +1,15 @@
 //! Reading and following, over breaks and past filters.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests unwrap as tests do")]
+
 mod support;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use events::{
-    Append, Batch, EventId, EventStore as _, Expected, Family, Position, ReadError, Revision, StreamId,
+    Append, Batch, EventId, EventStore as _, Expected, Family, Position, ReadError, Revision,
+    StreamId,
 };
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
@@ -28,7 +31,11 @@ async fn gather(
 ) -> Vec<EventId> {
     let mut ids = Vec::new();
     while ids.len() < count {
-        let batch = batches.next().await.expect("following does not end").unwrap();
+        let batch = batches
+            .next()
+            .await
+            .expect("following does not end")
+            .unwrap();
         ids.extend(batch.events.iter().map(|event| event.id));
     }
     ids
@@ -38,9 +45,15 @@ async fn gather(
 async fn a_stream_that_was_never_written_is_empty() {
     let (double, _) = double().await;
     let store = connect(&double.url()).await.unwrap();
-    assert_eq!(store.read(&numbers(1), Revision::FIRST, 10).await.unwrap(), []);
+    assert_eq!(
+        store.read(&numbers(1), Revision::FIRST, 10).await.unwrap(),
+        []
+    );
     assert_eq!(store.head().await.unwrap(), Position::START);
-    let all = store.read_all(Position::START, &Family::ALL, 10).await.unwrap();
+    let all = store
+        .read_all(Position::START, &Family::ALL, 10)
+        .await
+        .unwrap();
     assert_eq!(all, Batch::default());
 }
 
@@ -55,8 +68,14 @@ async fn long_streams_are_read_from_page_to_page() {
     let wanted: Vec<_> = all.iter().map(|number| id(*number)).collect();
     assert_eq!(ids(&store, 1).await, wanted);
     let part = store.read(&numbers(1), Revision(990), 1_020).await.unwrap();
-    assert_eq!(part.iter().map(|event| event.id).collect::<Vec<_>>(), wanted[990..2_010]);
-    let batch = store.read_all(Position(990), &[Family::Number], 1_020).await.unwrap();
+    assert_eq!(
+        part.iter().map(|event| event.id).collect::<Vec<_>>(),
+        wanted[990..2_010]
+    );
+    let batch = store
+        .read_all(Position(990), &[Family::Number], 1_020)
+        .await
+        .unwrap();
     assert_eq!(batch.events, part);
     assert_eq!(batch.through, Position(2_010));
 }
@@ -69,11 +88,27 @@ async fn read_all_passes_over_what_was_not_asked_for() {
     operator(&store, 2).await;
     store.append(one(1, Expected::Any, &[3])).await.unwrap();
     let last = operator(&store, 4).await;
-    let batch = store.read_all(Position::START, &[Family::Number], 10).await.unwrap();
-    assert_eq!(batch.events.iter().map(|event| event.id).collect::<Vec<_>>(), [id(1), id(3)]);
+    let batch = store
+        .read_all(Position::START, &[Family::Number], 10)
+        .await
+        .unwrap();
+    assert_eq!(
+        batch
+            .events
+            .iter()
+            .map(|event| event.id)
+            .collect::<Vec<_>>(),
+        [id(1), id(3)]
+    );
     assert_eq!(batch.through, last);
-    let first = store.read_all(Position::START, &[Family::Number], 1).await.unwrap();
-    let rest = store.read_all(first.through, &[Family::Number], 10).await.unwrap();
+    let first = store
+        .read_all(Position::START, &[Family::Number], 1)
+        .await
+        .unwrap();
+    let rest = store
+        .read_all(first.through, &[Family::Number], 10)
+        .await
+        .unwrap();
     assert_eq!((first.events[0].id, rest.events[0].id), (id(1), id(3)));
     assert_eq!(store.head().await.unwrap(), last);
 }
@@ -96,7 +131,10 @@ async fn a_follower_misses_and_repeats_nothing_over_broken_connections() {
     let store = connect(&double.url()).await.unwrap();
     let mut batches = store.follow(Position::START, &[Family::Number]);
     for round in 0..20_u128 {
-        store.append(one(1, Expected::Any, &[2 * round + 1, 2 * round + 2])).await.unwrap();
+        store
+            .append(one(1, Expected::Any, &[2 * round + 1, 2 * round + 2]))
+            .await
+            .unwrap();
         let wanted = [id(2 * round + 1), id(2 * round + 2)];
         assert_eq!(gather(&mut batches, 2).await, wanted);
         double.faults().drop_connections();
@@ -149,11 +187,17 @@ async fn the_server_filters_by_family_and_skipped_events_move_the_checkpoint() {
     let mut through = Position::START;
     while through < last {
         let batch = batches.next().await.unwrap().unwrap();
-        assert!(batch.events.is_empty() && batch.through > through, "{batch:?}");
+        assert!(
+            batch.events.is_empty() && batch.through > through,
+            "{batch:?}"
+        );
         through = batch.through;
     }
     let filters = double.faults().seen().filters;
-    assert_eq!(filters, vec![vec!["number-".to_owned(), "keys-".to_owned()]; 2]);
+    assert_eq!(
+        filters,
+        vec![vec!["number-".to_owned(), "keys-".to_owned()]; 2]
+    );
     // Begun again at the checkpoint, nothing is skipped a second time.
     let mut again = store.follow(through, &[Family::Number]);
     store.append(one(1, Expected::Any, &[11])).await.unwrap();
@@ -182,13 +226,19 @@ async fn a_live_reader_under_sixty_four_writers_misses_and_repeats_nothing() {
         let store = store.clone();
         async move {
             for round in 0..20 {
-                store.append(one(writer, Expected::Any, &[writer * 100 + round])).await.unwrap();
+                store
+                    .append(one(writer, Expected::Any, &[writer * 100 + round]))
+                    .await
+                    .unwrap();
             }
         }
     };
     let writing = futures::future::join_all((1..=64).map(writer));
     let (read, _) = tokio::join!(gather(&mut batches, 64 * 20), writing);
-    let log = store.read_all(Position::START, &Family::ALL, usize::MAX).await.unwrap();
+    let log = store
+        .read_all(Position::START, &Family::ALL, usize::MAX)
+        .await
+        .unwrap();
     let log: Vec<_> = log.events.iter().map(|event| event.id).collect();
     assert_eq!(read, log);
     assert_eq!(read.iter().collect::<BTreeSet<_>>().len(), 64 * 20);
@@ -199,13 +249,36 @@ async fn what_this_store_did_not_write_is_reported_as_damage_once_and_at_its_pla
     let (double, memory) = double().await;
     let store = connect(&double.url()).await.unwrap();
     store.append(one(1, Expected::Any, &[1])).await.unwrap();
-    events::EventStore::append(&memory, one(1, Expected::Any, &[2])).await.unwrap();
-    let error = store.read(&numbers(1), Revision::FIRST, 10).await.unwrap_err();
-    assert!(matches!(error, ReadError::Damaged { position: Position(2), .. }), "{error:?}");
+    events::EventStore::append(&memory, one(1, Expected::Any, &[2]))
+        .await
+        .unwrap();
+    let error = store
+        .read(&numbers(1), Revision::FIRST, 10)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            ReadError::Damaged {
+                position: Position(2),
+                ..
+            }
+        ),
+        "{error:?}"
+    );
     let mut batches = store.follow(Position::START, &Family::ALL);
     assert_eq!(gather(&mut batches, 1).await, [id(1)]);
     let error = batches.next().await.unwrap().unwrap_err();
-    assert!(matches!(error, ReadError::Damaged { position: Position(2), .. }), "{error:?}");
+    assert!(
+        matches!(
+            error,
+            ReadError::Damaged {
+                position: Position(2),
+                ..
+            }
+        ),
+        "{error:?}"
+    );
     assert!(batches.next().await.is_none());
 }
 
@@ -215,8 +288,17 @@ async fn a_stream_that_somebody_deleted_is_named() {
     let store = connect(&double.url()).await.unwrap();
     store.append(one(1, Expected::Any, &[1])).await.unwrap();
     let client = eventstore::Client::new(double.url().parse().unwrap()).unwrap();
-    client.tombstone_stream(numbers(1).to_string(), &Default::default()).await.unwrap();
-    let error = support::why_unread(store.read(&numbers(1), Revision::FIRST, 10).await.unwrap_err());
+    let options = eventstore::TombstoneStreamOptions::default();
+    client
+        .tombstone_stream(numbers(1).to_string(), &options)
+        .await
+        .unwrap();
+    let error = support::why_unread(
+        store
+            .read(&numbers(1), Revision::FIRST, 10)
+            .await
+            .unwrap_err(),
+    );
     assert!(matches!(&error, Error::StreamDeleted(name) if *name == numbers(1).to_string()));
     let error = support::why(store.append(one(1, Expected::Any, &[2])).await.unwrap_err());
     assert!(matches!(error, Error::StreamDeleted(_)));
@@ -227,11 +309,20 @@ async fn the_double_stands_over_postgres_as_well() {
     let database = testkit::postgres::TestDatabase::create().await;
     let double = Double::over(Arc::new(database.event_store().await)).await;
     let store = connect(&double.url()).await.unwrap();
-    let first = store.append(one(1, Expected::NoStream, &[1, 2])).await.unwrap();
-    let again = store.append(one(1, Expected::NoStream, &[1, 2])).await.unwrap();
+    let first = store
+        .append(one(1, Expected::NoStream, &[1, 2]))
+        .await
+        .unwrap();
+    let again = store
+        .append(one(1, Expected::NoStream, &[1, 2]))
+        .await
+        .unwrap();
     assert_eq!(first.position, again.position);
     let mut batches = store.follow(Position::START, &[Family::Number]);
     assert_eq!(gather(&mut batches, 2).await, [id(1), id(2)]);
-    store.append(one(1, Expected::Exact(Revision(1)), &[3])).await.unwrap();
+    store
+        .append(one(1, Expected::Exact(Revision(1)), &[3]))
+        .await
+        .unwrap();
     assert_eq!(gather(&mut batches, 1).await, [id(3)]);
 }

@@ -1,6 +1,7 @@
 //! What the tests of the adapter share.
 
 #![allow(dead_code, reason = "each test binary uses a part")]
+#![expect(clippy::unwrap_used, reason = "for tests only")]
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,8 +13,8 @@ use bytes::Bytes;
 use events::payload::Payload;
 use events::store::{PayloadSlice, PayloadStore, PayloadsUnavailable};
 use events::{
-    Append, AppendError, EventId, EventStore as _, Expected, NewEvent, PayloadId,
-    Pni, ReadError, StreamId,
+    Append, AppendError, EventId, EventStore as _, Expected, NewEvent, PayloadId, Pni, ReadError,
+    StreamId,
 };
 use store_eventstore::{Error, EventStoreDb, Options, PayloadSink};
 use testkit::environment::FrozenClock;
@@ -45,7 +46,9 @@ impl PayloadSink for Payloads {
         if self.failing.load(Ordering::SeqCst) {
             return Err(PayloadsUnavailable("no room, as ordered".into()));
         }
-        let kept = payloads.iter().map(|payload| (payload.id, payload.bytes.clone()));
+        let kept = payloads
+            .iter()
+            .map(|payload| (payload.id, payload.bytes.clone()));
         self.kept.lock().unwrap().extend(kept);
         Ok(())
     }
@@ -53,7 +56,10 @@ impl PayloadSink for Payloads {
 
 #[async_trait]
 impl PayloadStore for Payloads {
-    async fn fetch(&self, slices: &[PayloadSlice]) -> Result<Vec<Option<Bytes>>, PayloadsUnavailable> {
+    async fn fetch(
+        &self,
+        slices: &[PayloadSlice],
+    ) -> Result<Vec<Option<Bytes>>, PayloadsUnavailable> {
         let kept = self.kept.lock().unwrap();
         let cut = |slice: &PayloadSlice| {
             let bytes = kept.get(&slice.id)?;
@@ -120,7 +126,10 @@ pub(crate) fn numbers(stream: u128) -> StreamId {
 }
 
 pub(crate) fn one(stream: u128, expected: Expected, numbers_of_events: &[u128]) -> Append {
-    let events = numbers_of_events.iter().map(|number| event(*number)).collect();
+    let events = numbers_of_events
+        .iter()
+        .map(|number| event(*number))
+        .collect();
     Append::one(numbers(stream), expected, events)
 }
 
@@ -142,7 +151,9 @@ pub(crate) fn why_unread(error: ReadError) -> Error {
 
 /// The ids in a stream, in order.
 pub(crate) async fn ids(store: &EventStoreDb, stream: u128) -> Vec<EventId> {
-    let events = store.read(&numbers(stream), events::Revision::FIRST, usize::MAX).await.unwrap();
+    let events = store
+        .read(&numbers(stream), events::Revision::FIRST, usize::MAX)
+        .await
+        .unwrap();
     events.iter().map(|event| event.id).collect()
 }
-

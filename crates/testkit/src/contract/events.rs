@@ -1,6 +1,6 @@
 //! Events that the suite appends, and helpers to look at what became of them.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -131,7 +131,7 @@ pub async fn followed_in(
     store: &dyn EventStore,
     after: Position,
     families: &[Family],
-    streams: &HashSet<StreamId>,
+    streams: &BTreeSet<StreamId>,
     count: usize,
 ) -> Vec<Recorded> {
     let mut events = Vec::new();

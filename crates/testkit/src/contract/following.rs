@@ -1,6 +1,6 @@
 //! The log as a whole: positions that rise, and followers that miss nothing.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use events::ids::EventId;
@@ -87,7 +87,7 @@ pub async fn followers_miss_nothing_and_see_nothing_twice(subject: &impl StoreUn
     let store = subject.store();
     let start = store.head().await.expect("readable");
     let writers = streams_of_writers();
-    let own: HashSet<StreamId> = writers.iter().flatten().cloned().collect();
+    let own: BTreeSet<StreamId> = writers.iter().flatten().cloned().collect();
     let follow = async |skipped: usize| {
         // Waits until the writers are that far, so that it starts in their midst.
         let before = followed_in(&*store, start, &Family::ALL, &own, skipped).await;
@@ -139,7 +139,7 @@ pub async fn a_filter_advances_the_checkpoint(subject: &impl StoreUnderTest) {
     let found = followed(&*store, start, &[Family::Operator], head).await;
     assert!(found.iter().all(is_rare));
     assert_eq!(found.iter().filter(|event| event.stream == rare).count(), 1);
-    let own = HashSet::from([rare.clone()]);
+    let own = BTreeSet::from([rare.clone()]);
     let live = followed_in(&*store, head, &[Family::Operator], &own, 1);
     let (live, last) = join(live, async {
         append_one(&*store, &common).await;

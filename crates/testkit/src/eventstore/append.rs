@@ -9,7 +9,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Status, Streaming};
 
 use super::convert::{
-    Standing, all_position, identifier, new_event, standing, standing_in_batch, stream_id,
+    Spacing, Standing, identifier, new_event, standing, standing_in_batch, stream_id,
 };
 use super::faults::Cut;
 use super::service::Service;
@@ -34,7 +34,10 @@ struct Proposal {
 
 enum Outcome {
     Stored(Appended),
-    Conflict { standing: Standing, actual: Option<Revision> },
+    Conflict {
+        standing: Standing,
+        actual: Option<Revision>,
+    },
 }
 
 pub(super) async fn append(
@@ -42,7 +45,9 @@ pub(super) async fn append(
     mut requests: Streaming<AppendReq>,
 ) -> Result<AppendResp, Status> {
     let Some(Content::Options(options)) = requests.message().await?.and_then(|r| r.content) else {
-        return Err(Status::invalid_argument("an append begins with its options"));
+        return Err(Status::invalid_argument(
+            "an append begins with its options",
+        ));
     };
     let mut proposal = Proposal {
         stream: stream_id(options.stream_identifier)?,
@@ -55,12 +60,16 @@ pub(super) async fn append(
         }
     }
     let result = match store(service, proposal).await? {
-        Outcome::Stored(appended) => append_resp::Result::Success(success(&appended)),
+        Outcome::Stored(appended) => {
+            append_resp::Result::Success(success(&appended, service.spacing))
+        }
         Outcome::Conflict { standing, actual } => {
             append_resp::Result::WrongExpectedVersion(conflict(standing, actual))
         }
     };
-    Ok(AppendResp { result: Some(result) })
+    Ok(AppendResp {
+        result: Some(result),
+    })
 }
 
 /// A session: appends that are answered one by one. A conflict is an answer; the session goes on.
@@ -86,7 +95,9 @@ async fn answer(service: &Service, request: BatchAppendReq) -> Result<BatchAppen
         messages: request.proposed_messages,
     };
     let result = match store(service, proposal).await {
-        Ok(Outcome::Stored(appended)) => batch_append_resp::Result::Success(success(&appended)),
+        Ok(Outcome::Stored(appended)) => {
+            batch_append_resp::Result::Success(success(&appended, service.spacing))
+        }
         Ok(Outcome::Conflict { standing, actual }) => {
             batch_append_resp::Result::Error(conflict_status(standing, actual))
         }
@@ -104,13 +115,20 @@ async fn answer(service: &Service, request: BatchAppendReq) -> Result<BatchAppen
 }
 
 async fn store(service: &Service, proposal: Proposal) -> Result<Outcome, Status> {
-    let Proposal { stream, standing, messages } = proposal;
+    let Proposal {
+        stream,
+        standing,
+        messages,
+    } = proposal;
     let cut = service.faults.begin_append().await?;
     if cut == Some(Cut::BeforeStored) {
         service.faults.drop_connections();
         return Err(Status::aborted("cut, as ordered"));
     }
-    let size = messages.iter().map(|m| m.data.len() + m.custom_metadata.len()).sum::<usize>();
+    let size = messages
+        .iter()
+        .map(|m| m.data.len() + m.custom_metadata.len())
+        .sum::<usize>();
     if size > MAX_APPEND {
         return Err(too_large());
     }
@@ -118,7 +136,9 @@ async fn store(service: &Service, proposal: Proposal) -> Result<Outcome, Status>
         Ok(expected) => expected,
         Err(actual) => return Ok(Outcome::Conflict { standing, actual }),
     };
-    let events = messages.into_iter().map(|message| new_event(&stream, message));
+    let events = messages
+        .into_iter()
+        .map(|message| new_event(&stream, message));
     let append = Append::one(stream.clone(), expected, events.collect::<Result<_, _>>()?);
     if append.is_empty() {
         return Err(Status::invalid_argument("an append has an event at least"));
@@ -145,17 +165,19 @@ async fn store(service: &Service, proposal: Proposal) -> Result<Outcome, Status>
 
 fn too_large() -> Status {
     let mut headers = MetadataMap::new();
-    let kind = "maximum-append-size-exceeded".parse().expect("a header value");
+    let kind = "maximum-append-size-exceeded"
+        .parse()
+        .expect("a header value");
     headers.insert("exception", kind);
     let message = format!("an append has at most {MAX_APPEND} bytes");
     Status::with_metadata(Code::InvalidArgument, message, headers)
 }
 
-fn success(appended: &Appended) -> Success {
+fn success(appended: &Appended, spacing: Spacing) -> Success {
     let revision = appended.revisions.last().map_or(0, |revision| revision.0);
     let position = match appended.position {
         Position::START => success::PositionOption::NoPosition(Empty {}),
-        position => success::PositionOption::Position(all_position(position)),
+        position => success::PositionOption::Position(spacing.position(position)),
     };
     Success {
         current_revision_option: Some(success::CurrentRevisionOption::CurrentRevision(revision)),

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 use super::faults::Faults;
+use super::wire::Empty;
 use super::wire::gossip::gossip_server::Gossip;
 use super::wire::gossip::{ClusterInfo, EndPoint, MemberInfo};
 use super::wire::server_features::server_features_server::ServerFeatures;
 use super::wire::server_features::{SupportedMethod, SupportedMethods};
-use super::wire::Empty;
 
 /// The version of the server whose protocol this is.
 const VERSION: &str = "23.10.0";

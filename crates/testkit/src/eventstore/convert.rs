@@ -36,10 +36,26 @@ pub(super) fn identifier(stream: &StreamId) -> StreamIdentifier {
     }
 }
 
-pub(super) const fn all_position(position: Position) -> AllStreamPosition {
-    AllStreamPosition {
-        commit_position: position.0,
-        prepare_position: position.0,
+/// How far apart two positions of the store are in the protocol. A real server's positions are places in a file.
+#[derive(Clone, Copy)]
+pub(super) struct Spacing(pub(super) u64);
+
+impl Spacing {
+    pub(super) const fn position(self, position: Position) -> AllStreamPosition {
+        AllStreamPosition {
+            commit_position: position.0 * self.0,
+            prepare_position: position.0 * self.0,
+        }
+    }
+
+    /// The last position at or before a place.
+    pub(super) const fn at_or_before(self, place: AllStreamPosition) -> Position {
+        Position(place.commit_position / self.0)
+    }
+
+    /// The first position at or after a place.
+    pub(super) const fn at_or_after(self, place: AllStreamPosition) -> Position {
+        Position(place.commit_position.div_ceil(self.0))
     }
 }
 
@@ -57,9 +73,7 @@ pub(super) fn standing(expected: Option<stream_state::Expected>) -> Standing {
 pub(super) fn standing_in_batch(expected: Option<batch_append_req::options::Expected>) -> Standing {
     use batch_append_req::options::Expected as Wire;
     match expected {
-        Some(Wire::StreamPosition(revision)) => {
-            Standing::As(Expected::Exact(Revision(revision)))
-        }
+        Some(Wire::StreamPosition(revision)) => Standing::As(Expected::Exact(Revision(revision))),
         Some(Wire::NoStream(Empty {})) => Standing::As(Expected::NoStream),
         Some(Wire::StreamExists(Empty {})) => Standing::Exists,
         Some(Wire::Any(Empty {})) | None => Standing::As(Expected::Any),
@@ -70,7 +84,10 @@ fn uuid(value: Option<super::wire::Uuid>) -> Result<Uuid, Status> {
     match value.and_then(|value| value.value) {
         Some(wire_uuid::Value::Structured(halves)) => {
             let (high, low) = (halves.most_significant_bits, halves.least_significant_bits);
-            Ok(Uuid::from_u64_pair(high.cast_unsigned(), low.cast_unsigned()))
+            Ok(Uuid::from_u64_pair(
+                high.cast_unsigned(),
+                low.cast_unsigned(),
+            ))
         }
         Some(wire_uuid::Value::String(text)) => text
             .parse()
@@ -93,7 +110,8 @@ pub(super) fn new_event(stream: &StreamId, message: ProposedMessage) -> Result<N
     })
 }
 
-pub(super) fn read_event(recorded: Recorded) -> ReadResp {
+pub(super) fn read_event(recorded: Recorded, spacing: Spacing) -> ReadResp {
+    let place = spacing.position(recorded.position);
     let ticks = recorded.recorded_at.epoch_millis() * TICKS_PER_MILLI;
     let metadata = HashMap::from([
         ("type".to_owned(), recorded.type_name.into_owned()),
@@ -106,15 +124,15 @@ pub(super) fn read_event(recorded: Recorded) -> ReadResp {
         }),
         stream_identifier: Some(identifier(&recorded.stream)),
         stream_revision: recorded.revision.0,
-        prepare_position: recorded.position.0,
-        commit_position: recorded.position.0,
+        prepare_position: place.prepare_position,
+        commit_position: place.commit_position,
         metadata,
         custom_metadata: recorded.metadata,
         data: recorded.data,
     };
     response(Content::Event(ReadEvent {
         event: Some(event),
-        position: Some(read_event::Position::CommitPosition(recorded.position.0)),
+        position: Some(read_event::Position::CommitPosition(place.commit_position)),
     }))
 }
 

@@ -24,12 +24,18 @@ pub(super) struct Deleted(Mutex<HashMap<StreamId, Gone>>);
 
 impl Deleted {
     pub(super) fn get(&self, stream: &StreamId) -> Option<Gone> {
-        let gone = self.0.lock().expect("no thread panics while it holds the deleted streams");
+        let gone = self
+            .0
+            .lock()
+            .expect("no thread panics while it holds the deleted streams");
         gone.get(stream).copied()
     }
 
     fn put(&self, stream: StreamId, gone: Gone) {
-        let mut all = self.0.lock().expect("no thread panics while it holds the deleted streams");
+        let mut all = self
+            .0
+            .lock()
+            .expect("no thread panics while it holds the deleted streams");
         all.insert(stream, gone);
     }
 }
@@ -63,14 +69,20 @@ pub(super) async fn delete(
 /// The answer to every call on a stream that is gone for ever.
 pub(super) fn stream_deleted(stream: &StreamId) -> Status {
     let mut headers = MetadataMap::new();
-    headers.insert("exception", "stream-deleted".parse().expect("a header value"));
+    headers.insert(
+        "exception",
+        "stream-deleted".parse().expect("a header value"),
+    );
     let message = format!("stream {stream} is deleted");
     Status::with_metadata(Code::FailedPrecondition, message, headers)
 }
 
 fn wrong_version(stream: &StreamId, expected: Standing, actual: Option<Revision>) -> Status {
     let mut headers = MetadataMap::new();
-    headers.insert("exception", "wrong-expected-version".parse().expect("a header value"));
+    headers.insert(
+        "exception",
+        "wrong-expected-version".parse().expect("a header value"),
+    );
     let message = format!("stream {stream} stands at {actual:?}, not at {expected:?}");
     Status::with_metadata(Code::FailedPrecondition, message, headers)
 }

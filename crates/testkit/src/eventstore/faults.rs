@@ -171,7 +171,9 @@ impl Faults {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no thread panics while it holds the orders")
+        self.state
+            .lock()
+            .expect("no thread panics while it holds the orders")
     }
 }
 
@@ -181,5 +183,9 @@ fn not_leader(host: &str, port: u16) -> Status {
     headers.insert("exception", "not-leader".parse().expect("a header value"));
     headers.insert("leader-endpoint-host", host);
     headers.insert("leader-endpoint-port", port.into());
-    Status::with_metadata(tonic::Code::NotFound, "this node is not the leader", headers)
+    Status::with_metadata(
+        tonic::Code::NotFound,
+        "this node is not the leader",
+        headers,
+    )
 }

@@ -53,25 +53,27 @@ impl Certificate {
 }
 
 pub(super) struct Listener {
-    listener: TcpListener,
+    socket: TcpListener,
     tls: Option<TlsAcceptor>,
     faults: Arc<Faults>,
 }
 
 impl Listener {
     pub(super) async fn bind(certificate: Option<&Certificate>, faults: Arc<Faults>) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0))
+        let socket = TcpListener::bind(("127.0.0.1", 0))
             .await
             .expect("the loopback interface has a free port");
         Self {
-            listener,
+            socket,
             tls: certificate.map(|certificate| certificate.config.clone().into()),
             faults,
         }
     }
 
     pub(super) fn address(&self) -> SocketAddr {
-        self.listener.local_addr().expect("a bound listener has an address")
+        self.socket
+            .local_addr()
+            .expect("a bound listener has an address")
     }
 
     /// The connections to come. Ends, and cuts those that are open, with `stop`.
@@ -92,7 +94,7 @@ impl Listener {
     }
 
     async fn accept(&self, stop: &CancellationToken) -> io::Result<Option<Connection>> {
-        let (stream, _) = self.listener.accept().await?;
+        let (stream, _) = self.socket.accept().await?;
         let Some(cut) = self.faults.connection() else {
             return Ok(None);
         };

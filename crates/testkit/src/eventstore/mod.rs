@@ -39,6 +39,7 @@ use tonic::transport::Server;
 pub use faults::{Cut, Faults, Held, Seen};
 
 use cluster::{Cluster, Features};
+use convert::Spacing;
 use listen::{Certificate, Listener};
 use service::Service;
 use wire::gossip::gossip_server::GossipServer;
@@ -59,20 +60,30 @@ pub struct Double {
 impl Double {
     /// A server over `store`, without TLS, on a free port of the loopback interface.
     pub async fn over(store: Arc<dyn EventStore>) -> Self {
-        Self::start(store, None).await
+        Self::start(store, None, Spacing(1)).await
+    }
+
+    /// The same, but with positions that are not dense: they are far apart, as those of a real server, which are places
+    /// in a file.
+    pub async fn sparse(store: Arc<dyn EventStore>) -> Self {
+        Self::start(store, None, Spacing(97)).await
     }
 
     /// The same with TLS, for the name `localhost`.
     pub async fn over_tls(store: Arc<dyn EventStore>) -> Self {
-        Self::start(store, Some(Certificate::for_localhost())).await
+        Self::start(store, Some(Certificate::for_localhost()), Spacing(1)).await
     }
 
-    async fn start(store: Arc<dyn EventStore>, certificate: Option<Certificate>) -> Self {
+    async fn start(
+        store: Arc<dyn EventStore>,
+        certificate: Option<Certificate>,
+        spacing: Spacing,
+    ) -> Self {
         let stop = CancellationToken::new();
         let faults = Arc::new(Faults::default());
         let listener = Listener::bind(certificate.as_ref(), faults.clone()).await;
         let address = listener.address();
-        let service = Service::new(store, faults.clone());
+        let service = Service::new(store, faults.clone(), spacing);
         let server = Server::builder()
             .add_service(ServerFeaturesServer::new(Features))
             .add_service(GossipServer::new(Cluster::new(address, faults.clone())))

@@ -28,8 +28,11 @@ pub(super) async fn read(
 ) -> Result<Answers, Status> {
     service.faults.note(|seen| seen.reads += 1);
     if matches!(options.filter_option, Some(FilterOption::Filter(_))) {
-        return Err(Status::unimplemented("the double filters subscriptions only"));
+        return Err(Status::unimplemented(
+            "the double filters subscriptions only",
+        ));
     }
+    let spacing = service.spacing;
     let backwards = options.read_direction() == ReadDirection::Backwards;
     let pages = match options.stream_option {
         Some(StreamOption::Stream(of)) => {
@@ -46,9 +49,14 @@ pub(super) async fn read(
         Some(StreamOption::All(of)) => of_all(service, &of, backwards).await?,
         None => return Err(Status::invalid_argument("a read names a stream, or all")),
     };
-    let events = pages.map_ok(|page| stream::iter(page.into_iter().map(Ok))).try_flatten();
+    let events = pages
+        .map_ok(|page| stream::iter(page.into_iter().map(Ok)))
+        .try_flatten();
     let count = usize::try_from(count).unwrap_or(usize::MAX);
-    Ok(events.take(count).map_ok(read_event).boxed())
+    Ok(events
+        .take(count)
+        .map_ok(move |event| read_event(event, spacing))
+        .boxed())
 }
 
 async fn is_there(service: &Service, stream: &StreamId) -> Result<bool, Status> {
@@ -72,7 +80,10 @@ async fn of_stream(
         Some(Gone::Soft(hidden)) => hidden.next(),
         _ => Revision::FIRST,
     };
-    let last = service.last_revision(&stream).await?.unwrap_or(Revision::FIRST);
+    let last = service
+        .last_revision(&stream)
+        .await?
+        .unwrap_or(Revision::FIRST);
     let from = match options.revision_option {
         Some(RevisionOption::Revision(revision)) => Revision(revision),
         Some(RevisionOption::End(_)) if backwards => last,
@@ -90,7 +101,11 @@ fn stream_forwards(service: Arc<Service>, stream: StreamId, from: Revision) -> P
     let page = move |from: Revision| {
         let (service, stream) = (service.clone(), stream.clone());
         async move {
-            let page = service.store.read(&stream, from, PAGE).await.map_err(unreadable)?;
+            let page = service
+                .store
+                .read(&stream, from, PAGE)
+                .await
+                .map_err(unreadable)?;
             let next = page.last().map(|event| event.revision.next());
             Ok(next.map(|next| (page, next)))
         }
@@ -129,7 +144,7 @@ async fn of_all(
 ) -> Result<Pages, Status> {
     let head = service.store.head().await.map_err(unreadable)?;
     let from = match options.all_option {
-        Some(AllOption::Position(position)) => Position(position.commit_position),
+        Some(AllOption::Position(position)) => service.spacing.at_or_after(position),
         Some(AllOption::End(_)) => Position(head.0 + 1),
         Some(AllOption::Start(_)) | None => Position::START,
     };
@@ -162,7 +177,10 @@ fn all_backwards(service: Arc<Service>, below: u64) -> Pages {
                 return Ok(None);
             }
             let after = (below - 1).saturating_sub(PAGE as u64);
-            let batch = service.store.read_all(Position(after), &Family::ALL, PAGE).await;
+            let batch = service
+                .store
+                .read_all(Position(after), &Family::ALL, PAGE)
+                .await;
             let mut page = batch.map_err(unreadable)?.events;
             page.retain(|event| event.position.0 < below);
             page.reverse();

@@ -6,7 +6,7 @@ use events::{EventStore, Expected, Revision, StreamId};
 use futures::stream::BoxStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::convert::{Standing, unreadable};
+use super::convert::{Spacing, Standing, unreadable};
 use super::delete::{self, Deleted, Gone, stream_deleted};
 use super::faults::Faults;
 use super::wire::Empty;
@@ -25,23 +25,36 @@ pub(super) struct Service {
     pub(super) store: Arc<dyn EventStore>,
     pub(super) faults: Arc<Faults>,
     pub(super) deleted: Deleted,
+    pub(super) spacing: Spacing,
 }
 
 impl Service {
-    pub(super) fn new(store: Arc<dyn EventStore>, faults: Arc<Faults>) -> Arc<Self> {
+    pub(super) fn new(
+        store: Arc<dyn EventStore>,
+        faults: Arc<Faults>,
+        spacing: Spacing,
+    ) -> Arc<Self> {
         Arc::new(Self {
             store,
             faults,
             deleted: Deleted::default(),
+            spacing,
         })
     }
 
     /// The revision of a stream's last event, deleted or not. The port reads forwards only.
-    pub(super) async fn last_revision(&self, stream: &StreamId) -> Result<Option<Revision>, Status> {
+    pub(super) async fn last_revision(
+        &self,
+        stream: &StreamId,
+    ) -> Result<Option<Revision>, Status> {
         let mut last = None;
         loop {
             let from = last.map_or(Revision::FIRST, Revision::next);
-            let page = self.store.read(stream, from, PAGE).await.map_err(unreadable)?;
+            let page = self
+                .store
+                .read(stream, from, PAGE)
+                .await
+                .map_err(unreadable)?;
             match page.last() {
                 Some(event) => last = Some(event.revision),
                 None => return Ok(last),
@@ -86,7 +99,11 @@ impl Streams for Arc<Service> {
         let answers = match options.count_option {
             Some(CountOption::Subscription(_)) => subscribe::subscribe(self, options).await?,
             Some(CountOption::Count(count)) => read::read(self.clone(), options, count).await?,
-            None => return Err(Status::invalid_argument("a read says how many, or subscribes")),
+            None => {
+                return Err(Status::invalid_argument(
+                    "a read says how many, or subscribes",
+                ));
+            }
         };
         Ok(Response::new(answers))
     }
@@ -96,7 +113,9 @@ impl Streams for Arc<Service> {
         request: Request<Streaming<AppendReq>>,
     ) -> Result<Response<AppendResp>, Status> {
         self.faults.admit(request.metadata())?;
-        append::append(self, request.into_inner()).await.map(Response::new)
+        append::append(self, request.into_inner())
+            .await
+            .map(Response::new)
     }
 
     async fn batch_append(
@@ -105,7 +124,10 @@ impl Streams for Arc<Service> {
     ) -> Result<Response<Self::BatchAppendStream>, Status> {
         self.faults.admit(request.metadata())?;
         self.faults.note(|seen| seen.sessions += 1);
-        Ok(Response::new(append::batch(self.clone(), request.into_inner())))
+        Ok(Response::new(append::batch(
+            self.clone(),
+            request.into_inner(),
+        )))
     }
 
     async fn delete(&self, request: Request<DeleteReq>) -> Result<Response<DeleteResp>, Status> {

@@ -6,7 +6,7 @@ use events::{Batch, Family, Position, Recorded, Revision};
 use futures::stream::{self, BoxStream, StreamExt as _};
 use tonic::Status;
 
-use super::convert::{all_position, read_event, response, stream_id, unreadable};
+use super::convert::{Spacing, read_event, response, stream_id, unreadable};
 use super::service::Service;
 use super::wire::streams::ReadResp;
 use super::wire::streams::read_req::Options;
@@ -27,7 +27,7 @@ pub(super) async fn subscribe(
     let (selection, after) = match options.stream_option {
         Some(StreamOption::All(of)) => {
             let after = match of.all_option {
-                Some(AllOption::Position(position)) => Position(position.commit_position),
+                Some(AllOption::Position(position)) => service.spacing.at_or_before(position),
                 Some(AllOption::End(_)) => head,
                 Some(AllOption::Start(_)) | None => Position::START,
             };
@@ -42,11 +42,21 @@ pub(super) async fn subscribe(
             };
             (Selection::Stream(stream, from), after)
         }
-        None => return Err(Status::invalid_argument("a subscription names a stream, or all")),
+        None => {
+            return Err(Status::invalid_argument(
+                "a subscription names a stream, or all",
+            ));
+        }
     };
     let prefixes = selection.prefixes();
     service.faults.note(|seen| seen.filters.push(prefixes));
-    let mut progress = Progress { selection, head, caught_up: false, considered: 0 };
+    let mut progress = Progress {
+        selection,
+        spacing: service.spacing,
+        head,
+        caught_up: false,
+        considered: 0,
+    };
     let mut opening = vec![response(Content::Confirmation(SubscriptionConfirmation {
         subscription_id: "double".to_owned(),
     }))];
@@ -59,7 +69,9 @@ pub(super) async fn subscribe(
         };
         stream::iter(answers)
     });
-    Ok(stream::iter(opening.into_iter().map(Ok)).chain(answers).boxed())
+    Ok(stream::iter(opening.into_iter().map(Ok))
+        .chain(answers)
+        .boxed())
 }
 
 enum Selection {
@@ -73,8 +85,13 @@ impl Selection {
         let Some(FilterOption::Filter(options)) = option else {
             return Ok(Self::All);
         };
-        let FilterOptions { filter, window, checkpoint_interval_multiplier } = options;
-        let filter = filter.ok_or_else(|| Status::invalid_argument("a filter filters by something"))?;
+        let FilterOptions {
+            filter,
+            window,
+            checkpoint_interval_multiplier,
+        } = options;
+        let filter =
+            filter.ok_or_else(|| Status::invalid_argument("a filter filters by something"))?;
         let (Filter::StreamIdentifier(by) | Filter::EventType(by)) = &filter;
         if !by.regex.is_empty() {
             return Err(Status::unimplemented("the double filters by prefix only"));
@@ -90,9 +107,10 @@ impl Selection {
     fn prefixes(&self) -> Vec<String> {
         match self {
             Self::All | Self::Stream(..) => Vec::new(),
-            Self::Filtered { filter: Filter::StreamIdentifier(by) | Filter::EventType(by), .. } => {
-                by.prefix.clone()
-            }
+            Self::Filtered {
+                filter: Filter::StreamIdentifier(by) | Filter::EventType(by),
+                ..
+            } => by.prefix.clone(),
         }
     }
 
@@ -105,9 +123,10 @@ impl Selection {
                     let name = event.stream.to_string();
                     by.prefix.iter().any(|prefix| name.starts_with(prefix))
                 }
-                Filter::EventType(by) => {
-                    by.prefix.iter().any(|prefix| event.type_name.starts_with(prefix))
-                }
+                Filter::EventType(by) => by
+                    .prefix
+                    .iter()
+                    .any(|prefix| event.type_name.starts_with(prefix)),
             },
         }
     }
@@ -116,6 +135,7 @@ impl Selection {
 /// How far one subscription has come.
 struct Progress {
     selection: Selection,
+    spacing: Spacing,
     /// Of the log, when the subscription began.
     head: Position,
     caught_up: bool,
@@ -129,7 +149,7 @@ impl Progress {
         for event in batch.events {
             let position = event.position;
             if self.selection.wants(&event) {
-                answers.push(read_event(event));
+                answers.push(read_event(event, self.spacing));
             }
             answers.extend(self.checkpoint(position));
         }
@@ -145,7 +165,7 @@ impl Progress {
         self.considered += 1;
         (self.considered >= interval).then(|| {
             self.considered = 0;
-            response(Content::Checkpoint(all_position(position)))
+            response(Content::Checkpoint(self.spacing.position(position)))
         })
     }
 

@@ -3,6 +3,7 @@
 #![allow(
     clippy::all,
     clippy::pedantic,
+    clippy::allow_attributes_without_reason,
     missing_docs,
     unreachable_pub,
     reason = "generated from the .proto files beside this one"

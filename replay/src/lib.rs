@@ -1,1 +1,21 @@
 #![doc = include_str!("../README.md")]
+
+pub mod audit;
+pub mod cli;
+pub mod parking;
+pub mod rebuild;
+pub mod status;
+pub mod verify;
+
+mod bulk;
+mod compare;
+mod environment;
+mod error;
+mod meter;
+mod operator;
+mod scratch;
+mod table;
+
+pub use compare::{Difference, Kind};
+pub use environment::Environment;
+pub use error::ReplayError;

@@ -23,14 +23,24 @@ pub(crate) async fn checkpoint(
     .bind(version(projection))
     .execute(&mut *connection)
     .await?;
-    let position = sqlx::query_scalar(
+    Ok(read_checkpoint(connection, projection).await?.0)
+}
+
+/// Reads the projection's checkpoint, as the connection's snapshot has it: the beginning, if it has none.
+pub async fn read_checkpoint(
+    connection: &mut PgConnection,
+    projection: &dyn Projection,
+) -> Result<Checkpoint, sqlx::Error> {
+    let position: Option<i64> = sqlx::query_scalar(
         "SELECT position FROM projection.checkpoints WHERE model = $1 AND version = $2",
     )
     .bind(projection.name())
     .bind(version(projection))
-    .fetch_one(connection)
+    .fetch_optional(connection)
     .await?;
-    Ok(Position::from_i64(position))
+    Ok(Checkpoint(
+        position.map_or(Position::START, Position::from_i64),
+    ))
 }
 
 /// Reads the projection's checkpoint and holds its row to the end of the transaction: meanwhile no worker commits.

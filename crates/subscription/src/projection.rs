@@ -48,3 +48,38 @@ pub enum ApplyError {
     #[error(transparent)]
     Database(#[from] sqlx::Error),
 }
+
+impl ApplyError {
+    /// What is wrong with the events, if they are at fault; otherwise the error of a database that may serve them next
+    /// time.
+    ///
+    /// Messages of Postgres name constraints; its details, which may hold values, are left out.
+    pub fn refusal(self) -> Result<String, sqlx::Error> {
+        let error = match self {
+            Self::Unfit(unfit) => return Ok(unfit.to_string()),
+            Self::Database(error) => error,
+        };
+        match &error {
+            sqlx::Error::Database(refusal) if blames_data(refusal.code().as_deref()) => {
+                Ok(refusal.message().to_owned())
+            }
+            sqlx::Error::Decode(what) => Ok(format!("a row cannot be read: {what}")),
+            sqlx::Error::ColumnDecode { index, .. } => {
+                Ok(format!("column {index} of a row cannot be read"))
+            }
+            _ => Err(error),
+        }
+    }
+}
+
+/// Classes of errors that the same statement will meet again: data (22), constraints (23), names and types that do not
+/// fit the tables (42), a value too large (54). A table that is missing, or closed to this user, is for an operator to
+/// provide, whatever the event.
+fn blames_data(code: Option<&str>) -> bool {
+    const UNDEFINED_TABLE: &str = "42P01";
+    const INSUFFICIENT_PRIVILEGE: &str = "42501";
+    match code {
+        None | Some(UNDEFINED_TABLE | INSUFFICIENT_PRIVILEGE) => false,
+        Some(code) => matches!(code.get(..2), Some("22" | "23" | "42" | "54")),
+    }
+}

@@ -177,38 +177,15 @@ impl Failure {
 
 impl From<ApplyError> for Failure {
     fn from(error: ApplyError) -> Self {
-        match error {
-            ApplyError::Unfit(unfit) => Self::Refused(unfit.to_string()),
-            ApplyError::Database(error) => error.into(),
+        match error.refusal() {
+            Ok(refusal) => Self::Refused(refusal),
+            Err(error) => Self::Interrupted(error.into()),
         }
     }
 }
 
 impl From<sqlx::Error> for Failure {
-    /// What Postgres says of the data is their fault; everything else may be gone next time. Messages of Postgres name
-    /// constraints, while details, which may hold values, are left out.
     fn from(error: sqlx::Error) -> Self {
-        match &error {
-            sqlx::Error::Database(refusal) if blames_data(refusal.code().as_deref()) => {
-                Self::Refused(refusal.message().to_owned())
-            }
-            sqlx::Error::Decode(what) => Self::Refused(format!("a row cannot be read: {what}")),
-            sqlx::Error::ColumnDecode { index, .. } => {
-                Self::Refused(format!("column {index} of a row cannot be read"))
-            }
-            _ => Self::Interrupted(error.into()),
-        }
-    }
-}
-
-/// Classes of errors that the same statement will meet again: data (22), constraints (23), names and types that do not
-/// fit the tables (42), a value too large (54). A table that is missing, or closed to this user, is for an operator to
-/// provide, whatever the event.
-fn blames_data(code: Option<&str>) -> bool {
-    const UNDEFINED_TABLE: &str = "42P01";
-    const INSUFFICIENT_PRIVILEGE: &str = "42501";
-    match code {
-        None | Some(UNDEFINED_TABLE | INSUFFICIENT_PRIVILEGE) => false,
-        Some(code) => matches!(code.get(..2), Some("22" | "23" | "42" | "54")),
+        ApplyError::from(error).into()
     }
 }

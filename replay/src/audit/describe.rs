@@ -1,0 +1,208 @@
+//! Events in words. What is secret is not shown: hashes, access keys, push tokens, ciphertext. A phone number is shown
+//! as long as its key exists.
+
+use events::account::{Access, AccountEvent, NewDevice, Protection};
+use events::codec::{AnyEvent, Fact};
+use events::keys::{KeysEvent, PreKeyKind};
+use events::mailbox::MailboxEvent;
+use events::number::NumberEvent;
+use events::operator::OperatorEvent;
+use events::verification::{Proof, Transport, VerificationEvent};
+use events::{E164, Personal};
+
+use super::Entry;
+
+/// Something that is known of an event: a name, and a value as text.
+pub type Detail = (&'static str, String);
+
+/// A fact in words.
+pub(super) fn entry(fact: &Fact) -> Entry {
+    Entry {
+        position: fact.position,
+        at: fact.metadata.at,
+        stream: fact.stream.to_string(),
+        event: fact.event.type_name().to_owned(),
+        actor: fact.metadata.actor.clone(),
+        request: fact.metadata.request,
+        details: details(&fact.event),
+    }
+}
+
+fn details(event: &AnyEvent) -> Vec<Detail> {
+    match event {
+        AnyEvent::Account(event) => account(event),
+        AnyEvent::Keys(event) => keys(event),
+        AnyEvent::Mailbox(event) => mailbox(event),
+        AnyEvent::Number(event) => match event {
+            NumberEvent::NumberClaimed(e) => vec![said("account", e.aci)],
+            NumberEvent::NumberReleased(e) => vec![said("account", e.aci)],
+        },
+        AnyEvent::Verification(event) => verification(event),
+        AnyEvent::Operator(event) => operator(event),
+    }
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "forty callers read better without a reference"
+)]
+fn said(name: &'static str, value: impl ToString) -> Detail {
+    (name, value.to_string())
+}
+
+fn number(number: &Personal<E164>) -> Detail {
+    let shown = match number {
+        Personal::Clear(number) => number.as_str(),
+        Personal::Sealed(_) => "sealed",
+        Personal::Erased => "erased",
+    };
+    said("number", shown)
+}
+
+fn account(event: &AccountEvent) -> Vec<Detail> {
+    match event {
+        AccountEvent::AccountRegistered(e) => {
+            let mut details = vec![number(&e.number), said("pni", e.pni)];
+            details.extend(device(&e.primary));
+            details.extend(settings(&e.access, &e.protection));
+            details
+        }
+        AccountEvent::AccountReregistered(e) => {
+            let mut details = vec![number(&e.number), said("pni", e.pni)];
+            details.extend(device(&e.primary));
+            details.extend(settings(&e.access, &e.protection));
+            details
+        }
+        AccountEvent::DeviceLinked(e) => device(&e.device),
+        AccountEvent::DeviceRemoved(e) => {
+            vec![said("device", e.device), said("generation", e.generation)]
+        }
+        AccountEvent::AttributesChanged(e) => {
+            let mut details = vec![
+                said("device", e.device),
+                said("fetchesMessages", e.traits.fetches_messages),
+            ];
+            details.extend(settings(&e.access, &e.protection));
+            details
+        }
+        AccountEvent::RegistrationLockFailed(e) => {
+            vec![said("recoveryPasswordKept", e.recovery_password_kept)]
+        }
+        AccountEvent::RecoveryPasswordDropped(_) => Vec::new(),
+        AccountEvent::IdentityKeySet(e) => {
+            vec![said("identity", format!("{:?}", e.identity).to_lowercase())]
+        }
+        AccountEvent::DeviceSeen(e) => vec![said("device", e.device)],
+        AccountEvent::AccountDeleted(e) => vec![said("pni", e.pni)],
+    }
+}
+
+fn device(device: &NewDevice) -> Vec<Detail> {
+    vec![
+        said("device", device.id),
+        said("generation", device.generation),
+        said("registrationId", device.registration_id.get()),
+        said("push", device.push.is_some()),
+    ]
+}
+
+fn settings(access: &Access, protection: &Protection) -> [Detail; 3] {
+    [
+        said("unrestricted", access.unrestricted),
+        said("discoverable", access.discoverable),
+        said("registrationLock", protection.registration_lock.is_some()),
+    ]
+}
+
+fn keys(event: &KeysEvent) -> Vec<Detail> {
+    match event {
+        KeysEvent::SignedPreKeyRotated(e) => vec![said("keyId", e.key.key_id.get())],
+        KeysEvent::LastResortPreKeySet(e) => vec![said("keyId", e.key_id.get())],
+        KeysEvent::PreKeysUploaded(e) => {
+            vec![said("kind", kind(e.kind)), said("keys", e.key_ids.len())]
+        }
+        KeysEvent::OneTimePreKeyTaken(e) => {
+            vec![said("kind", kind(e.kind)), said("keyId", e.key_id.get())]
+        }
+    }
+}
+
+const fn kind(kind: PreKeyKind) -> &'static str {
+    match kind {
+        PreKeyKind::Ec => "ec",
+        PreKeyKind::Kyber => "kyber",
+    }
+}
+
+fn mailbox(event: &MailboxEvent) -> Vec<Detail> {
+    match event {
+        MailboxEvent::MessageQueued(e) => {
+            let from = e.source.as_ref();
+            let from = from.map_or_else(
+                || "sealed".to_owned(),
+                |it| format!("{}.{}", it.service_id, it.device),
+            );
+            vec![
+                said("guid", e.guid),
+                said("from", from),
+                said("to", e.destination),
+                said("bytes", e.content.map_or(0, |content| content.length)),
+                said("urgent", e.urgent),
+            ]
+        }
+        MailboxEvent::MessagesDelivered(e) => vec![said("messages", e.guids.len())],
+        MailboxEvent::MessagesExpired(e) => vec![said("messages", e.guids.len())],
+    }
+}
+
+fn verification(event: &VerificationEvent) -> Vec<Detail> {
+    match event {
+        VerificationEvent::SessionStarted(e) => vec![number(&e.number), said("pni", e.pni)],
+        VerificationEvent::ProofRequired(e) => vec![said("proof", proof(e.proof))],
+        VerificationEvent::ProofSubmitted(e) => vec![said("proof", proof(e.proof))],
+        VerificationEvent::CodeSent(e) => vec![said("by", way(e.transport))],
+        VerificationEvent::CodeUndelivered(e) => {
+            vec![said("by", way(e.transport)), said("permanent", e.permanent)]
+        }
+        VerificationEvent::CodeRejected(_) | VerificationEvent::NumberVerified(_) => Vec::new(),
+    }
+}
+
+const fn proof(proof: Proof) -> &'static str {
+    match proof {
+        Proof::PushChallenge => "push challenge",
+        Proof::Captcha => "captcha",
+    }
+}
+
+const fn way(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Sms => "sms",
+        Transport::Voice => "voice",
+    }
+}
+
+fn operator(event: &OperatorEvent) -> Vec<Detail> {
+    match event {
+        OperatorEvent::ProjectionRebuilt(e) => vec![
+            said("model", &e.model),
+            said("version", e.version),
+            said("events", e.events),
+            said("through", e.through),
+        ],
+        OperatorEvent::EventParked(e) => {
+            vec![
+                said("model", &e.model),
+                said("position", e.position),
+                said("reason", &e.reason),
+            ]
+        }
+        OperatorEvent::EventUnparked(e) => {
+            vec![
+                said("model", &e.model),
+                said("position", e.position),
+                said("reason", &e.reason),
+            ]
+        }
+    }
+}

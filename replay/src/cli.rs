@@ -1,0 +1,253 @@
+//! The subcommands `replay` and `audit`, for a binary to mount.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use events::{Aci, Position};
+use projections::{MODELS, Model};
+
+use crate::environment::Environment;
+use crate::error::ReplayError;
+use crate::rebuild::{Rebuilt, rebuild};
+use crate::verify::{Verified, verify};
+use crate::{audit, parking, status};
+
+/// Rebuild read models from the log, prove them equal to it, or look at their state.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ReplayCommand {
+    /// Build read models anew from the first event and put them in place of the old ones; queries are not disturbed.
+    Rebuild(Models),
+    /// Build read models anew beside the live ones and compare them row by row; fails if any row differs.
+    Verify(Models),
+    /// Show how far each read model is, how far behind, who works on it, and what has stopped it.
+    Status {
+        /// Write JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Have a read model pass over the event that has stopped it. The log keeps who did so, and why.
+    Park(Parking),
+    /// Take back that a read model passes over an event; rebuild it to have the event in its rows.
+    Unpark(Parking),
+}
+
+/// Which read models are meant.
+#[derive(Args, Clone, Debug)]
+#[group(required = true, multiple = false)]
+pub struct Models {
+    /// The read models.
+    #[arg(value_name = "MODEL")]
+    models: Vec<Model>,
+    /// All read models.
+    #[arg(long)]
+    all: bool,
+}
+
+impl Models {
+    fn chosen(&self) -> &[Model] {
+        if self.all { MODELS } else { &self.models }
+    }
+}
+
+/// An event and a read model.
+#[derive(Args, Clone, Debug)]
+pub struct Parking {
+    /// The read model.
+    model: Model,
+    /// The event's position in the log.
+    #[arg(value_parser = position)]
+    position: Position,
+    /// Why; it is recorded in the log.
+    #[arg(long)]
+    reason: String,
+}
+
+fn position(text: &str) -> Result<Position, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("positions are numbers from 1".to_owned()),
+        Ok(position) => Ok(Position(position)),
+    }
+}
+
+/// Ask the log what happened.
+#[derive(Clone, Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Show everything that happened to an account. Erased values are shown as erased, secrets never.
+    Show {
+        /// The account's id.
+        #[arg(long, value_name = "ACI")]
+        account: Aci,
+        /// Write JSON, one event a line.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What came of a command that was carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All is well.
+    Fine,
+    /// A read model is not what the log says, or there was nothing to take back.
+    Different,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Fine => Self::SUCCESS,
+            Outcome::Different => Self::FAILURE,
+        }
+    }
+}
+
+impl ReplayCommand {
+    /// Carries the command out and writes what came of it to `out`; progress goes to standard error.
+    pub async fn run(
+        &self,
+        environment: &Environment,
+        out: &mut (dyn Write + Send),
+    ) -> Result<Outcome, ReplayError> {
+        match self {
+            Self::Rebuild(models) => rebuild_all(environment, models.chosen(), out).await,
+            Self::Verify(models) => verify_all(environment, models.chosen(), out).await,
+            Self::Status { json } => {
+                let standings = status::status(environment).await?;
+                if *json {
+                    writeln!(out, "{}", status::json(&standings))?;
+                } else {
+                    status::print(&standings, out)?;
+                }
+                Ok(Outcome::Fine)
+            }
+            Self::Park(Parking {
+                model,
+                position,
+                reason,
+            }) => {
+                let recorded = parking::park(environment, *model, *position, reason).await?;
+                writeln!(
+                    out,
+                    "{model} passes over position {position}; recorded at position {recorded}"
+                )?;
+                Ok(Outcome::Fine)
+            }
+            Self::Unpark(Parking {
+                model,
+                position,
+                reason,
+            }) => unpark(environment, *model, *position, reason, out).await,
+        }
+    }
+}
+
+async fn rebuild_all(
+    environment: &Environment,
+    models: &[Model],
+    out: &mut (dyn Write + Send),
+) -> Result<Outcome, ReplayError> {
+    for model in models {
+        let Rebuilt {
+            model,
+            events,
+            through,
+            took,
+            rate,
+        } = rebuild(environment, *model).await?;
+        let seconds = took.as_secs_f64();
+        writeln!(
+            out,
+            "{model}: rebuilt from {events} events through position {through} in {seconds:.1} s ({rate} events/s)"
+        )?;
+    }
+    Ok(Outcome::Fine)
+}
+
+async fn verify_all(
+    environment: &Environment,
+    models: &[Model],
+    out: &mut (dyn Write + Send),
+) -> Result<Outcome, ReplayError> {
+    let mut outcome = Outcome::Fine;
+    for model in models {
+        let verified = verify(environment, *model).await?;
+        let Verified {
+            model,
+            through,
+            events,
+            rows,
+            different,
+            took,
+            rate,
+            ..
+        } = &verified;
+        let seconds = took.as_secs_f64();
+        if verified.is_clean() {
+            writeln!(
+                out,
+                "{model}: clean; {rows} rows follow from {events} events through position {through} ({seconds:.1} s, {rate} events/s)"
+            )?;
+            continue;
+        }
+        outcome = Outcome::Different;
+        writeln!(
+            out,
+            "{model}: NOT what the log says; {different} of {rows} rows differ at position {through}"
+        )?;
+        for difference in &verified.first {
+            writeln!(out, "  {difference}")?;
+        }
+        writeln!(out, "  `replay rebuild {model}` makes it right")?;
+    }
+    Ok(outcome)
+}
+
+async fn unpark(
+    environment: &Environment,
+    model: Model,
+    position: Position,
+    reason: &str,
+    out: &mut (dyn Write + Send),
+) -> Result<Outcome, ReplayError> {
+    let Some(recorded) = parking::unpark(environment, model, position, reason).await? else {
+        writeln!(
+            out,
+            "{model} does not pass over position {position}; nothing was changed"
+        )?;
+        return Ok(Outcome::Different);
+    };
+    writeln!(
+        out,
+        "{model} no longer passes over position {position}; recorded at position {recorded}"
+    )?;
+    writeln!(
+        out,
+        "`replay rebuild {model}` brings the event into its rows"
+    )?;
+    Ok(Outcome::Fine)
+}
+
+impl AuditCommand {
+    /// Carries the command out and writes what came of it to `out`.
+    pub async fn run(
+        &self,
+        environment: &Environment,
+        out: &mut (dyn Write + Send),
+    ) -> Result<Outcome, ReplayError> {
+        let Self::Show { account, json } = self;
+        let entries = audit::history(environment, *account).await?;
+        if *json {
+            for entry in &entries {
+                writeln!(out, "{}", audit::json(entry))?;
+            }
+        } else {
+            audit::print(*account, &entries, out)?;
+        }
+        Ok(if entries.is_empty() {
+            Outcome::Different
+        } else {
+            Outcome::Fine
+        })
+    }
+}

@@ -1,0 +1,65 @@
+//! Why a command was not carried out.
+
+use events::{AppendError, Position, ReadError};
+use subscription::{FeedError, NotParked, StandingError};
+
+/// Why a command was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The operator ended it. Nothing is left of it.
+    #[error("cancelled; nothing was changed")]
+    Cancelled,
+    /// Somebody rebuilds or verifies the same read model.
+    #[error("somebody else is at work on {0}; wait for them to finish")]
+    Busy(String),
+    /// An event cannot be folded.
+    #[error(
+        "{model} cannot take the event at position {position}: {what}. Mend the code, or have it passed over: \
+         replay park {model} {position} --reason \"…\""
+    )]
+    Refused {
+        /// The read model.
+        model: &'static str,
+        /// The event.
+        position: Position,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// An event that an audit has to show cannot be read.
+    #[error("the event at position {position} cannot be read: {what}")]
+    Illegible {
+        /// The event.
+        position: Position,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Queries that never end keep the tables from being swapped.
+    #[error(
+        "{0} is rebuilt, but long queries hold its tables: it could not be put in place. Try again when they are done"
+    )]
+    TablesInUse(&'static str),
+    /// The log cannot be read.
+    #[error(transparent)]
+    Log(#[from] FeedError),
+    /// The log cannot be written.
+    #[error("the command was carried out, but could not be recorded in the log")]
+    NotRecorded(#[source] AppendError),
+    /// The event was not parked.
+    #[error(transparent)]
+    NotParked(#[from] NotParked),
+    /// Nobody knows where the projections stand.
+    #[error(transparent)]
+    Standing(#[from] StandingError),
+    /// The read models' database failed.
+    #[error("the database of the read models failed")]
+    Database(#[from] sqlx::Error),
+    /// The answer could not be written.
+    #[error("the output cannot be written")]
+    Output(#[from] std::io::Error),
+}
+
+impl From<ReadError> for ReplayError {
+    fn from(error: ReadError) -> Self {
+        Self::Log(error.into())
+    }
+}

@@ -30,6 +30,10 @@ pub(crate) enum Command {
     CheckConfig(Configured),
     /// Make the server's secret keys and write them to a file.
     Keygen(Keygen),
+    /// Rebuild read models from the log, prove them equal to it, or look at their state.
+    Replay(Replay),
+    /// Ask the log what happened.
+    Audit(Audit),
 }
 
 /// `heliograph dev`
@@ -100,6 +104,24 @@ pub(crate) struct DatabaseAccess {
     /// The data folder of `heliograph dev`.
     #[arg(long, value_name = "FOLDER", default_value = ".heliograph", global = true)]
     pub(crate) data_dir: PathBuf,
+}
+
+/// `heliograph replay`
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    #[command(flatten)]
+    pub(crate) database: DatabaseAccess,
+    #[command(subcommand)]
+    pub(crate) command: replay::cli::ReplayCommand,
+}
+
+/// `heliograph audit`
+#[derive(Debug, Args)]
+pub(crate) struct Audit {
+    #[command(flatten)]
+    pub(crate) database: DatabaseAccess,
+    #[command(subcommand)]
+    pub(crate) command: replay::cli::AuditCommand,
 }
 
 #[cfg(test)]

@@ -1,13 +1,103 @@
-//! `replay` and `audit`: commands that need the database and nothing else.
+//! `replay` and `audit`: commands that need the database and nothing else. A server may run on it meanwhile.
 
 use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
+use replay::Environment;
+use replay::cli::Outcome;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use store_postgres::{PgEventStore, PgSubjectKeys};
+use tokio_util::sync::CancellationToken;
 
-use crate::cli::DatabaseAccess;
+use crate::cli::{Audit, DatabaseAccess, Replay};
+use crate::environment::{SystemClock, SystemEntropy};
+use crate::lifecycle::{Lifecycle, any_signal};
+use crate::telemetry::{LogFormat, start_logging};
 
 /// Where a running `dev` leaves the address of its database.
 pub(crate) const URL_FILE: &str = "database.url";
+
+/// Connections of one command: rebuilding reads and writes at once.
+const CONNECTIONS: u32 = 8;
+
+/// `heliograph replay …`
+pub(crate) async fn replay(arguments: Replay) -> anyhow::Result<ExitCode> {
+    let command = arguments.command;
+    with_environment(&arguments.database, async |environment| {
+        command.run(environment, &mut std::io::stdout()).await
+    })
+    .await
+}
+
+/// `heliograph audit …`
+pub(crate) async fn audit(arguments: Audit) -> anyhow::Result<ExitCode> {
+    let command = arguments.command;
+    with_environment(&arguments.database, async |environment| {
+        command.run(environment, &mut std::io::stdout()).await
+    })
+    .await
+}
+
+/// Opens the log, runs the command, and closes the log again. A signal asks the command to end without residue.
+async fn with_environment(
+    access: &DatabaseAccess,
+    command: impl AsyncFnOnce(&Environment) -> Result<Outcome, replay::ReplayError>,
+) -> anyhow::Result<ExitCode> {
+    start_logging(LogFormat::Text);
+    let lifecycle = Lifecycle::new();
+    let environment = environment(access, &lifecycle).await?;
+    let interrupted = environment.shutdown.clone();
+    let outcome = {
+        let mut running = std::pin::pin!(command(&environment));
+        tokio::select! {
+            outcome = &mut running => outcome,
+            _ = any_signal() => {
+                interrupted.cancel();
+                running.await
+            }
+        }
+    };
+    lifecycle.stop().await;
+    Ok(outcome?.into())
+}
+
+async fn environment(access: &DatabaseAccess, lifecycle: &Lifecycle) -> anyhow::Result<Environment> {
+    let options: PgConnectOptions =
+        url(access)?.trim().parse().context("the database's address is not of the form postgres://…")?;
+    let place = format!("{}:{}", options.get_host(), options.get_port());
+    let pool = PgPoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .connect_with(options)
+        .await
+        .with_context(|| format!("cannot connect to Postgres at {place}; does `heliograph dev` run?"))?;
+    let clock = Arc::new(SystemClock);
+    let entropy = Arc::new(SystemEntropy);
+    let stage = &lifecycle.store;
+    let options = store_postgres::Options::new(pool.clone());
+    let store = PgEventStore::start(options, Arc::<SystemClock>::clone(&clock), &stage.tracker, stage.token.clone())
+        .await
+        .context("cannot open the log; `heliograph migrate` brings the schema up to date")?;
+    Ok(Environment {
+        store: Arc::new(store),
+        keys: Arc::new(PgSubjectKeys::new(pool.clone(), Arc::<SystemEntropy>::clone(&entropy))),
+        database: pool,
+        clock,
+        entropy,
+        operator: operator(),
+        shutdown: CancellationToken::new(),
+    })
+}
+
+/// Whose name the log keeps for what is done here: the user that the machine knows.
+fn operator() -> Box<str> {
+    ["SUDO_USER", "USER", "LOGNAME"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()))
+        .unwrap_or_else(|| "unknown".to_owned())
+        .into()
+}
 
 /// The database that was named, or that of `dev`.
 fn url(access: &DatabaseAccess) -> anyhow::Result<String> {

@@ -108,7 +108,7 @@ impl Lifecycle {
 }
 
 /// The name of the next signal that asks the process to end.
-async fn any_signal() -> &'static str {
+pub(crate) async fn any_signal() -> &'static str {
     let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be handled");
     let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be handled");
     tokio::select! {

@@ -43,5 +43,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Migrate(arguments) => serve::migrate(arguments).await,
         Command::CheckConfig(arguments) => serve::check_config(arguments),
         Command::Keygen(arguments) => keygen::run(&arguments),
+        Command::Replay(arguments) => database::replay(arguments).await,
+        Command::Audit(arguments) => database::audit(arguments).await,
     }
 }

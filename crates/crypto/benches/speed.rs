@@ -1,4 +1,5 @@
-//! Operations per second on one core, each beside a baseline of the same run. `docs/src/cryptography.md` has a table.
+//! The time of each operation on one core, for comparing one state of the code with another. `table` has the numbers of
+//! `docs/src/cryptography.md`.
 
 mod operations;
 

@@ -27,7 +27,7 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use support::{Part, load, of_kind};
 
 /// The operation that all others are compared with.
-pub(crate) const BASELINE: &str = "Ristretto: variable-base scalar multiplication (baseline)";
+pub(crate) const BASELINE: &str = "Ristretto: variable-base scalar multiplication";
 
 /// An operation by its name.
 pub(crate) type Operation = (&'static str, Box<dyn FnMut()>);

@@ -6,10 +6,11 @@ use rand_core::CryptoRng;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
-use super::credential::{self, Attributes, Presentation as Shows, Shown};
+use super::credential::{self, Attributes};
 use super::day::may_be_shown;
 use super::encoding::{Reader, Writer};
 use super::params::ServerSecretParams;
+use super::presentation::{Presentation as Shows, Shown};
 use super::{Day, Malformed, VerificationFailed, fresh};
 
 const LABEL: &[u8] = b"20240222_Signal_AuthCredentialZkc";

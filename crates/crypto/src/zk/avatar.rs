@@ -7,13 +7,12 @@ use curve25519_dalek::scalar::Scalar;
 use events::{Aci, Timestamp};
 use rand_core::CryptoRng;
 
-use super::credential::{
-    self, Attributes, Blinded, Presentation as Shows, Shown, domain_generators,
-};
+use super::credential::{self, Attributes, Blinded};
 use super::day::may_be_shown;
 use super::encoding::{Reader, Writer};
 use super::params::GenericSecretParams;
 use super::poksho::{G, Points, Relation};
+use super::presentation::{Presentation as Shows, Shown, domain_generators};
 use super::sho::Sho;
 use super::{Day, Malformed, VerificationFailed, fresh};
 

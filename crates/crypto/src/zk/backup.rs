@@ -6,10 +6,11 @@ use events::values::keys::{EcPublicKey, Signature};
 use rand_core::CryptoRng;
 use sha2::{Digest as _, Sha256};
 
-use super::credential::{self, Attributes, Blinded, Presentation as Shows, Shown};
+use super::credential::{self, Attributes, Blinded};
 use super::day::may_be_shown;
 use super::encoding::{Reader, Writer};
 use super::params::GenericSecretParams;
+use super::presentation::{Presentation as Shows, Shown};
 use super::sho::Sho;
 use super::{Day, Malformed, VerificationFailed, fresh};
 use crate::xeddsa;

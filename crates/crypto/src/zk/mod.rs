@@ -19,6 +19,7 @@ pub mod group_send;
 mod key;
 mod params;
 pub(crate) mod poksho;
+mod presentation;
 pub mod profile;
 pub mod receipt;
 pub(crate) mod sho;

@@ -5,10 +5,11 @@ use curve25519_dalek::scalar::Scalar;
 use events::{Aci, Pni, ServiceId};
 use proptest::prelude::*;
 
-use super::credential::{Attributes, BlindMac, Blinded, Mac, Presentation, Shown, UID_ENCRYPTION};
+use super::credential::{Attributes, BlindMac, Blinded, Mac};
 use super::encoding::Reader;
 use super::key::{OLD, ZKCREDENTIAL};
 use super::poksho::{Points, Relation};
+use super::presentation::{Presentation, Shown, UID_ENCRYPTION};
 use super::sho::Sho;
 use super::{
     Day, ServerSecretParams, VerificationFailed, auth, avatar, donation, group_send, profile,

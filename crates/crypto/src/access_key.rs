@@ -25,6 +25,15 @@ pub fn matches(stored: &UnidentifiedAccessKey, presented: &UnidentifiedAccessKey
     stored.as_bytes().ct_eq(presented.as_bytes()).into()
 }
 
+/// Whether `presented` opens `account`: any key opens an unrestricted one. Constant time for accounts of the same kind.
+pub fn opens(account: Access<'_>, presented: &UnidentifiedAccessKey) -> bool {
+    match account {
+        Access::Unrestricted => true,
+        Access::Key(stored) => matches(stored, presented),
+        Access::Closed => false,
+    }
+}
+
 /// Whether `presented` opens all of `accounts`: it is the XOR of the keys of those that are not unrestricted, sixteen
 /// zero bytes if there is none. Constant time for accounts of the same kinds; one [`Access::Closed`] refuses them all.
 pub fn combined_matches<'a>(
@@ -76,6 +85,8 @@ mod tests {
             flipped[bit / 8] ^= 1 << (bit % 8);
             let (stored, presented) = (key(bytes), key(flipped));
             prop_assert!(matches(&stored, &stored) && !matches(&stored, &presented));
+            prop_assert!(opens(Access::Key(&stored), &stored) && !opens(Access::Key(&stored), &presented));
+            prop_assert!(opens(Access::Unrestricted, &presented) && !opens(Access::Closed, &stored));
 
             let others: Vec<_> = others.into_iter().map(key).collect();
             let others = || others.iter().map(Access::Key).chain([Access::Unrestricted]);

@@ -114,3 +114,19 @@ pub fn open(
     )
     .map_err(|_| DoesNotOpen)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::SeedableRng as _;
+
+    #[test]
+    fn nothing_is_sealed_for_a_key_of_small_order() {
+        let mut zero = [0; EcPublicKey::LEN];
+        zero[0] = 0x05;
+        let key = EcPublicKey::try_from(zero.as_slice()).unwrap();
+        let sealed = seal(&key, b"", b"", b"", &mut ChaCha20Rng::from_seed([1; 32]));
+        assert_eq!(sealed, Err(SmallOrderKey));
+    }
+}

@@ -4,6 +4,9 @@
 //! does not hold is [`VerificationFailed`]. Issuing draws 32 fresh bytes each time: two issuances with the same bytes
 //! tell the secret key. Every proof is checked before it is given away.
 //!
+//! The labels in here are those of the protocol: generators and hashes follow from them, and `constants.json` among the
+//! vectors lists what comes out.
+//!
 //! Issuing takes milliseconds, so it belongs on a thread that may block.
 
 pub mod auth;

@@ -96,14 +96,15 @@ impl Worker {
         }
     }
 
-    /// Asks for the lease until it is given. A node that has many asks for more later than one that has few.
+    /// Asks for the lease until it is given.
     async fn lease(&self, session: &mut Session) -> Result<HeldLease, Interruption> {
         let Shared { held, timing, .. } = &self.shared;
         loop {
-            tokio::time::sleep(timing.courtesy * held.count()).await;
+            let turn = held.turn(timing.courtesy).await;
             if session.take_lease().await? {
                 return Ok(held.one_more());
             }
+            drop(turn);
             tokio::time::sleep(timing.retry).await;
         }
     }

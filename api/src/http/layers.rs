@@ -10,6 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use commands::RequestContext;
 use events::Actor;
+use events::ports::Entropy;
 use futures::FutureExt as _;
 use http::{HeaderName, HeaderValue, StatusCode};
 use tracing::{error, info};
@@ -163,13 +164,17 @@ fn method_label(method: &http::Method) -> &str {
 }
 
 /// Answers 500 where an endpoint panics, and 503 where it takes too long.
-pub(crate) async fn guard(State(api): State<Api>, request: Request, next: Next) -> Response {
+pub(crate) async fn guard(
+    State(entropy): State<Arc<dyn Entropy>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let handled = AssertUnwindSafe(next.run(request)).catch_unwind();
     match tokio::time::timeout(limits::REQUEST_PATIENCE, handled).await {
         Ok(Ok(response)) => response,
         Ok(Err(_panic)) => {
             // The panic hook has told what and where.
-            let id = u64::from_le_bytes(api.entropy.bytes());
+            let id = u64::from_le_bytes(entropy.bytes());
             error!(id = %format_args!("{id:016x}"), "answering 500: an endpoint panicked");
             Problem::internal(id).into_response()
         }
@@ -180,5 +185,38 @@ pub(crate) async fn guard(State(api): State<Api>, request: Request, next: Next) 
             );
             Problem::of(StatusCode::SERVICE_UNAVAILABLE).into_response()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use axum::middleware::from_fn_with_state;
+    use testkit::environment::SeededEntropy;
+    use tower::ServiceExt as _;
+
+    #[tokio::test]
+    async fn a_panic_is_answered_with_the_id_under_which_it_is_logged() {
+        let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::default());
+        let panicking = async || -> StatusCode { panic!("in a handler, for this test") };
+        let router = axum::Router::new()
+            .fallback(panicking)
+            .layer(from_fn_with_state(entropy, guard));
+        let response = router.oneshot(Request::new(Body::empty())).await.unwrap();
+        assert_eq!(response.status(), 500);
+        let body = axum::body::to_bytes(response.into_body(), 1000)
+            .await
+            .unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let message = body["message"].as_str().unwrap();
+        let id = message
+            .strip_prefix("There was an error processing your request. It has been logged (ID ")
+            .and_then(|rest| rest.strip_suffix(")."))
+            .unwrap();
+        assert!(
+            id.len() == 16 && u64::from_str_radix(id, 16).is_ok(),
+            "{id}"
+        );
     }
 }

@@ -87,7 +87,7 @@ fn finished(endpoints: Router<Api>, api: Api) -> Router {
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::of(StatusCode::METHOD_NOT_ALLOWED))
         .layer(DefaultBodyLimit::max(limits::BODY))
-        .layer(from_fn_with_state(api.clone(), layers::guard))
+        .layer(from_fn_with_state(api.entropy.clone(), layers::guard))
         .layer(from_fn_with_state(api.clone(), layers::observe))
         .with_state(api);
     Router::new().fallback_service(NormalizePathLayer::trim_trailing_slash().layer(router))

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::error::Category;
 
 use crate::http::problem::{JSON, Problem};
 use crate::limits;
@@ -57,10 +58,16 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if bytes.is_empty() || bytes == b"null" {
         return Err(Problem::invalid(["request body must not be null"]));
     }
-    serde_json::from_slice(bytes).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => Problem::unmappable(),
+    let refused = |error: serde_json::Error| match error.classify() {
+        Category::Data => Problem::unmappable(),
         _ => Problem::bad_request("Unable to process JSON"),
-    })
+    };
+    // Every body here is an object. Left to itself, serde would take an array for one, by position.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        serde_json::from_slice::<IgnoredAny>(bytes).map_err(refused)?;
+        return Err(Problem::unmappable());
+    }
+    serde_json::from_slice(bytes).map_err(refused)
 }
 
 impl<T: Serialize> IntoResponse for Json<T> {
@@ -75,18 +82,42 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[derive(Debug, serde::Deserialize)]
+    struct Body {
+        #[expect(dead_code, reason = "only its type matters")]
+        number: u8,
+    }
+
     fn status(body: &str) -> StatusCode {
-        parse::<Vec<u8>>(body.as_bytes()).unwrap_err().status()
+        parse::<Body>(body.as_bytes()).unwrap_err().status()
     }
 
     #[test]
     fn syntax_is_400_and_shape_is_422() {
-        for body in ["{", "[1", "{\"a\":", "hello", "[1] x", &"[".repeat(1000)] {
+        let deep = "[".repeat(1000);
+        for body in [
+            "{",
+            "[1",
+            "{\"number\":",
+            "hello",
+            "{\"number\":1} x",
+            &deep,
+        ] {
             assert_eq!(status(body), StatusCode::BAD_REQUEST, "{body}");
         }
-        for body in ["", "null", "{}", "[256]", "[\"1\"]", "\"x\""] {
+        for body in [
+            "",
+            "null",
+            "{}",
+            "[1]",
+            "7",
+            "\"x\"",
+            "{\"number\":256}",
+            "{\"number\":\"1\"}",
+        ] {
             assert_eq!(status(body), StatusCode::UNPROCESSABLE_ENTITY, "{body}");
         }
+        assert!(parse::<Body>(b" {\"number\": 1, \"more\": [] }").is_ok());
     }
 
     #[test]

@@ -14,6 +14,7 @@
 
 use axum::extract::State;
 use axum::response::IntoResponse;
+use commands::Failure;
 use commands::device::DeviceAttributes;
 use commands::keys::{IdentityBundle, RegistrationKeys, RepeatedUseKeys};
 use commands::registration::register_account::{
@@ -37,7 +38,7 @@ use crate::http::extract::path::session_id;
 use crate::http::extract::{Agent, Basic, Json, StrictBasic};
 use crate::http::keys::wire::{KyberPreKeyJson, SignedPreKeyJson};
 use crate::http::layers::Asked;
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, chain};
 use crate::http::violations::Violations;
 use crate::http::wire::{Base64, non_empty};
 use crate::state::Api;
@@ -316,6 +317,18 @@ impl From<Registered> for RegisterResponse {
     }
 }
 
+/// A failed registration lock voids every password of the account, which the roster has to show before anybody hears of
+/// the refusal.
+async fn show_lock_out(api: &Api) {
+    match api.queries.head().await {
+        Ok(head) => {
+            let (models, within) = (&[Model::Devices], api.config.read_your_writes);
+            api.queries.caught_up(models, head, within).await;
+        }
+        Err(error) => tracing::warn!(cause = %chain(&error), "the lock-out may show a moment late"),
+    }
+}
+
 pub(crate) async fn handler(
     State(api): State<Api>,
     asked: Asked,
@@ -324,10 +337,14 @@ pub(crate) async fn handler(
     Json(request): Json<RegisterRequest>,
 ) -> Result<impl IntoResponse, Problem> {
     let command = request.command(&api, &basic, agent)?;
-    let registered = api
-        .executor
-        .execute(&command, &asked.by(Actor::Anonymous))
-        .await?;
+    let context = asked.by(Actor::Anonymous);
+    let registered = match api.executor.execute(&command, &context).await {
+        Err(Failure::Refused(refused @ RegisterAccountRefused::RegistrationLock { .. })) => {
+            show_lock_out(&api).await;
+            return Err(refused.into());
+        }
+        outcome => outcome?,
+    };
     let position = api
         .settled(
             &registered,

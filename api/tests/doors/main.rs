@@ -1,0 +1,12 @@
+//! The doors from outside: requests in, answers out, with the log and the read models behind them on a real Postgres.
+
+mod accounts;
+mod catalogue;
+mod devices;
+mod keys;
+mod messages;
+mod registration;
+mod rest_mailbox;
+mod socket;
+mod support;
+mod verification;

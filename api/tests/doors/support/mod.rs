@@ -1,0 +1,172 @@
+//! A server in this process, clients for it, and devices with real keys.
+
+pub(crate) mod client;
+pub(crate) mod device;
+pub(crate) mod socket;
+
+use std::sync::{Arc, Mutex};
+
+use api::ports::BelieveCaptchas;
+use api::{Api, Config, Hub, Options, Shutdown};
+use async_trait::async_trait;
+use axum::Router;
+use commands::Executor;
+use commands::ports::{CodeMint, DeliveryFailed, VerificationTransport};
+use crypto::linking::LinkTokens;
+use crypto::phone::PniDeriver;
+use events::personal::SubjectKeys;
+use events::store::PayloadStore;
+use events::values::Redacted;
+use events::verification::Transport;
+use events::{E164, EventStore, Family};
+use futures::StreamExt as _;
+use projections::{Connections, MODELS, Model, Queries};
+use store_postgres::{PgPayloadStore, PgSubjectKeys};
+use subscription::{Subscription, Timing};
+use testkit::environment::{FrozenClock, SeededEntropy};
+use testkit::postgres::TestDatabase;
+
+pub(crate) use client::{Client, Reply};
+pub(crate) use device::Device;
+
+/// The code that is right for every number.
+pub(crate) const CODE: &str = "123456";
+
+/// A server, with everything that it stands on.
+pub(crate) struct Door {
+    pub(crate) router: Router,
+    pub(crate) api: Api,
+    pub(crate) clock: Arc<FrozenClock>,
+    pub(crate) phones: Arc<Phones>,
+    pub(crate) shutdown: Shutdown,
+    _database: TestDatabase,
+}
+
+/// The phones of everybody: what was sent to them, or why it was not.
+#[derive(Default)]
+pub(crate) struct Phones {
+    pub(crate) sent: Mutex<Vec<(String, String)>>,
+    pub(crate) out_of_order: Mutex<Option<DeliveryFailed>>,
+}
+
+#[async_trait]
+impl VerificationTransport for Phones {
+    async fn deliver(
+        &self,
+        number: &E164,
+        code: &str,
+        _: Transport,
+        _: Option<&str>,
+    ) -> Result<(), DeliveryFailed> {
+        if let Some(failed) = *self.out_of_order.lock().unwrap() {
+            return Err(failed);
+        }
+        let message = (number.to_string(), code.to_owned());
+        self.sent.lock().unwrap().push(message);
+        Ok(())
+    }
+}
+
+struct FixedCode;
+
+impl CodeMint for FixedCode {
+    fn mint(&self, _: &E164) -> Redacted<Box<str>> {
+        Redacted(CODE.into())
+    }
+}
+
+impl Door {
+    pub(crate) async fn open() -> Self {
+        Self::open_with(Config::default()).await
+    }
+
+    pub(crate) async fn open_with(mut config: Config) -> Self {
+        // Long enough to be sure, however busy the machine is.
+        config.read_your_writes = std::time::Duration::from_secs(30);
+        let database = TestDatabase::create().await;
+        let clock = Arc::new(FrozenClock::default());
+        let entropy = Arc::new(SeededEntropy::default());
+        let store: Arc<dyn EventStore> = Arc::new(database.event_store().await);
+        let payloads: Arc<dyn PayloadStore> = Arc::new(PgPayloadStore::new(database.pool.clone()));
+        let keys: Arc<dyn SubjectKeys> =
+            Arc::new(PgSubjectKeys::new(database.pool.clone(), entropy.clone()));
+        let shutdown = Shutdown::default();
+        let progress = Model::progress();
+        let (subscription, following) = Subscription::new(subscription::Options {
+            store: store.clone(),
+            keys: keys.clone(),
+            database: database.pool.clone(),
+            clock: clock.clone(),
+            node: "test".to_owned(),
+            projections: MODELS.iter().map(|model| model.projection()).collect(),
+            progress: progress.clone(),
+            timing: Timing::default(),
+        });
+        let hub = Hub::new();
+        let mut live = following
+            .live(&[Family::Mailbox, Family::Account])
+            .await
+            .expect("the log can be followed");
+        shutdown
+            .tracker
+            .spawn(subscription.run(shutdown.token.clone()));
+        let (observing, token) = (hub.clone(), shutdown.token.clone());
+        shutdown.tracker.spawn(async move {
+            let observe = async {
+                while let Some(facts) = live.next().await {
+                    observing.observe(facts.iter().map(AsRef::as_ref));
+                }
+            };
+            token.run_until_cancelled(observe).await;
+        });
+        let executor = Executor::new(
+            store.clone(),
+            keys,
+            payloads.clone(),
+            clock.clone(),
+            entropy.clone(),
+        );
+        let phones = Arc::new(Phones::default());
+        let queries = Queries::new(
+            database.connect_options(),
+            Connections::default(),
+            store,
+            progress,
+        );
+        let api = Api::new(Options {
+            executor: Arc::new(executor),
+            queries,
+            payloads,
+            clock: clock.clone(),
+            entropy,
+            verification: phones.clone(),
+            codes: Arc::new(FixedCode),
+            captchas: Arc::new(BelieveCaptchas),
+            link_tokens: LinkTokens::new([1; 32]),
+            pnis: PniDeriver::new([2; 32]),
+            config,
+            hub,
+            shutdown: shutdown.clone(),
+        });
+        let router = api::router(api.clone());
+        Self {
+            router,
+            api,
+            clock,
+            phones,
+            shutdown,
+            _database: database,
+        }
+    }
+
+    /// A client without credentials.
+    pub(crate) fn client(&self) -> Client {
+        Client::new(self.router.clone())
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.shutdown.token.cancel();
+    }
+}

@@ -41,7 +41,7 @@ fn stream(number: u128) -> StreamId {
     StreamId::number(Pni::from_uuid(Uuid::from_u128(number)))
 }
 
-fn append(number: u128) -> Append {
+fn append(number: u128, expected: Expected) -> Append {
     let event = NewEvent {
         id: EventId::from_uuid(Uuid::from_u128(number)),
         type_name: "NumberReleased",
@@ -49,7 +49,7 @@ fn append(number: u128) -> Append {
         metadata: Bytes::from_static(br#"{"actor":"nobody"}"#),
         payloads: Vec::new(),
     };
-    Append::one(stream(number), Expected::NoStream, vec![event])
+    Append::one(stream(number), expected, vec![event])
 }
 
 /// Runs `call(1)`, `call(2)`, … with `concurrent` of them under way, and prints the rate.
@@ -78,18 +78,29 @@ async fn adapter(double: &Double) -> EventStoreDb {
 }
 
 async fn through_the_adapter() {
-    for concurrent in [1, 8, 64, 256] {
-        let double = double().await;
-        let store = &adapter(&double).await;
-        measure("adapter: append", concurrent, async |number| {
-            store.append(append(number)).await.expect("appended");
-        })
-        .await;
+    for (what, expected) in [
+        ("adapter: append to a new stream", Expected::NoStream),
+        ("adapter: append wherever it stands", Expected::Any),
+    ] {
+        for concurrent in [1, 8, 64, 256] {
+            let double = double().await;
+            let store = &adapter(&double).await;
+            measure(what, concurrent, async |number| {
+                store
+                    .append(append(number, expected))
+                    .await
+                    .expect("appended");
+            })
+            .await;
+        }
     }
     for concurrent in [1, 64] {
         let double = double().await;
         let store = &adapter(&double).await;
-        store.append(append(1)).await.expect("appended");
+        store
+            .append(append(1, Expected::NoStream))
+            .await
+            .expect("appended");
         measure("adapter: read a stream", concurrent, async |_| {
             store
                 .read(&stream(1), Revision::FIRST, 10)

@@ -5,26 +5,15 @@ use std::sync::{Mutex, MutexGuard};
 
 use events::payload::Payload;
 use events::store::StreamWrite;
-use events::{
-    Append, AppendError, Appended, EventId, Expected, NewEvent, Position, ReadError, Recorded,
-    Revision, Timestamp,
-};
-use eventstore::{AppendToStreamOptions, Client, CurrentRevision, ExpectedRevision, RecordedEvent};
+use events::{Append, AppendError, Appended, Expected, Position, Revision, Timestamp};
+use eventstore::{AppendToStreamOptions, Client, CurrentRevision, EventData};
 use futures::future::join_all;
 
 use crate::cluster::{CallError, Cluster};
+use crate::conflict::{Found, Written, on, search, settle, unread};
 use crate::envelope::{position, size, to_event_data};
+use crate::sessions::{Acknowledged, Sessions, Unacknowledged, expected_revision};
 use crate::{Error, PayloadSink, read};
-
-/// How far back a stream is searched for events that an append without expectations may have left there.
-const SEARCHED: usize = 512;
-
-/// What became of the append to one stream.
-#[derive(Clone, Copy)]
-struct Written {
-    position: Position,
-    revision: Revision,
-}
 
 /// How many positions are remembered: more than appends are ever under way at once.
 const REMEMBERED: usize = 65_536;
@@ -34,6 +23,7 @@ const REMEMBERED: usize = 65_536;
 pub(crate) struct Appender {
     /// The highest positions that were acknowledged here.
     acknowledged: Mutex<BTreeSet<Position>>,
+    sessions: Sessions,
 }
 
 impl Appender {
@@ -75,7 +65,7 @@ impl Appender {
         for (write, settled) in append.writes.iter().zip(settled) {
             written.push(match settled {
                 Some(settled) => settled,
-                None => store(cluster, write, at).await?,
+                None => store(cluster, &self.sessions, write, at).await?,
             });
         }
         let position = written
@@ -137,76 +127,79 @@ async fn look(cluster: &Cluster, write: &StreamWrite) -> Result<Option<Written>,
     }
 }
 
-/// Appends to one stream. An answer that was lost is asked for once more: the ids are the same, so nothing is stored
-/// twice.
+/// Appends to one stream: over a session, and if that does not acknowledge it, by a call of its own. The ids are the
+/// same, so nothing is stored twice.
 async fn store(
     cluster: &Cluster,
+    sessions: &Sessions,
     write: &StreamWrite,
     at: Timestamp,
 ) -> Result<Written, AppendError> {
-    match attempt(cluster, write, at).await {
-        Err(CallError::Failed(error)) if error.is_transport() => {
-            tracing::debug!(stream = %write.stream, %error, "appending again");
-            // Where the stream may stand anywhere, the server recognises repeats from memory only.
-            if write.expected == Expected::Any
-                && let Found::All(written) = search(cluster, write, Expected::Any).await?
-            {
-                return Ok(written);
-            }
-            finish(cluster, write, attempt(cluster, write, at).await).await
-        }
-        outcome => finish(cluster, write, outcome).await,
-    }
-}
-
-async fn attempt(
-    cluster: &Cluster,
-    write: &StreamWrite,
-    at: Timestamp,
-) -> Result<eventstore::WriteResult, CallError> {
-    let name = &write.stream.to_string();
-    let expected = match write.expected {
-        Expected::Any => ExpectedRevision::Any,
-        Expected::NoStream => ExpectedRevision::NoStream,
-        Expected::Exact(revision) => ExpectedRevision::Exact(revision.0),
-    };
-    let options = &AppendToStreamOptions::default().expected_revision(expected);
-    let append = |client: Client| {
-        let events: Vec<_> = write
+    let events = || {
+        write
             .events
             .iter()
             .map(|event| to_event_data(event, at))
-            .collect();
+            .collect()
+    };
+    match sessions.append(cluster, write, events()).await {
+        Ok(acknowledged) => return written(cluster, write, acknowledged).await,
+        Err(Unacknowledged::Failed(error)) => return Err(error.into()),
+        Err(Unacknowledged::Ended) => {}
+    }
+    // Where the stream may stand anywhere, the server recognises repeats from memory only.
+    if write.expected == Expected::Any
+        && let Found::All(written) = search(cluster, write, Expected::Any).await?
+    {
+        return Ok(written);
+    }
+    match call(cluster, write, events).await {
+        Ok(acknowledged) => written(cluster, write, acknowledged).await,
+        Err(CallError::Conflict(current)) => {
+            let actual = match current {
+                CurrentRevision::Current(revision) => Some(Revision(revision)),
+                CurrentRevision::NoStream => None,
+            };
+            settle(cluster, write, actual).await
+        }
+        Err(error) => Err(on(write, error)),
+    }
+}
+
+async fn call(
+    cluster: &Cluster,
+    write: &StreamWrite,
+    events: impl Fn() -> Vec<EventData>,
+) -> Result<Acknowledged, CallError> {
+    let name = &write.stream.to_string();
+    let options =
+        &AppendToStreamOptions::default().expected_revision(expected_revision(write.expected));
+    let append = |client: Client| {
+        let events = events();
         async move {
             client
                 .append_to_stream(name.as_str(), options, events)
                 .await
         }
     };
-    cluster.call(append).await
+    let result = cluster.call(append).await?;
+    Ok(Acknowledged {
+        revision: Revision(result.next_expected_version),
+        // A position that the server did not tell shows as the first one.
+        position: position(result.position).filter(|position| *position > Position::START),
+    })
 }
 
-async fn finish(
+async fn written(
     cluster: &Cluster,
     write: &StreamWrite,
-    outcome: Result<eventstore::WriteResult, CallError>,
+    Acknowledged { revision, position }: Acknowledged,
 ) -> Result<Written, AppendError> {
-    match outcome {
-        Ok(result) => {
-            let revision = Revision(result.next_expected_version);
-            let position = match position(result.position) {
-                // A server may recognise a repeat and not say where the events are.
-                None | Some(Position::START) => locate(cluster, write, revision).await?,
-                Some(position) => position,
-            };
-            Ok(Written { position, revision })
-        }
-        Err(CallError::Conflict(CurrentRevision::Current(actual))) => {
-            settle(cluster, write, Some(Revision(actual))).await
-        }
-        Err(CallError::Conflict(CurrentRevision::NoStream)) => settle(cluster, write, None).await,
-        Err(error) => Err(on(write, error)),
-    }
+    let position = match position {
+        Some(position) => position,
+        None => locate(cluster, write, revision).await?,
+    };
+    Ok(Written { position, revision })
 }
 
 async fn locate(
@@ -224,106 +217,4 @@ async fn locate(
         ))
     };
     Ok(events.first().ok_or_else(gone)?.position)
-}
-
-/// The stream does not stand as expected: because these very events stand there, or some of them, or others.
-async fn settle(
-    cluster: &Cluster,
-    write: &StreamWrite,
-    actual: Option<Revision>,
-) -> Result<Written, AppendError> {
-    // Where the stream does stand as expected, only ids can be in the way.
-    let ids_only = write.expected.admits(actual);
-    let place = if ids_only {
-        Expected::Any
-    } else {
-        write.expected
-    };
-    match search(cluster, write, place).await? {
-        Found::All(written) => Ok(written),
-        Found::Some(id) => Err(AppendError::IdReused { id }),
-        Found::None => match write.events.first() {
-            Some(first) if ids_only => Err(AppendError::IdReused { id: first.id }),
-            _ => {
-                let (stream, expected) = (write.stream.clone(), write.expected);
-                Err(AppendError::WrongRevision {
-                    stream,
-                    expected,
-                    actual,
-                })
-            }
-        },
-    }
-}
-
-enum Found {
-    /// All of them, in their order.
-    All(Written),
-    /// This one, but not all.
-    Some(EventId),
-    None,
-}
-
-/// Looks for the events of `write` where they would stand behind `place`, or, if that is anywhere, near the end of the
-/// stream.
-async fn search(
-    cluster: &Cluster,
-    write: &StreamWrite,
-    place: Expected,
-) -> Result<Found, AppendError> {
-    let count = write.events.len();
-    let from = match place {
-        Expected::NoStream => Some(Revision::FIRST),
-        Expected::Exact(revision) => Some(revision.next()),
-        Expected::Any => None,
-    };
-    let stored: Vec<(EventId, Written)> = if let Some(from) = from {
-        let events = read::stream(cluster, &write.stream, from, count)
-            .await
-            .map_err(unread)?;
-        let written = events.into_iter().map(|event| {
-            let Recorded {
-                id,
-                position,
-                revision,
-                ..
-            } = event;
-            (id, Written { position, revision })
-        });
-        written.collect()
-    } else {
-        let tail = read::tail(cluster, &write.stream, SEARCHED + count).await;
-        let tail = tail.map_err(|error| on(write, error))?;
-        tail.iter().rev().filter_map(identify).collect()
-    };
-    Ok(compare(&write.events, &stored))
-}
-
-fn identify(event: &RecordedEvent) -> Option<(EventId, Written)> {
-    let written = Written {
-        position: position(event.position)?,
-        revision: Revision(event.revision),
-    };
-    Some((EventId::from_uuid(event.id), written))
-}
-
-fn compare(events: &[NewEvent], stored: &[(EventId, Written)]) -> Found {
-    let find = |event: &NewEvent| stored.iter().find(|(id, _)| *id == event.id);
-    match (events.iter().find_map(find), events.last()) {
-        (None, _) | (_, None) => Found::None,
-        (Some((first, _)), Some(last)) => match find(last) {
-            Some((_, written)) if events.iter().all(|event| find(event).is_some()) => {
-                Found::All(*written)
-            }
-            _ => Found::Some(*first),
-        },
-    }
-}
-
-fn on(write: &StreamWrite, error: CallError) -> AppendError {
-    error.on_stream(&write.stream.to_string()).into()
-}
-
-fn unread(error: ReadError) -> AppendError {
-    AppendError::Unavailable(Box::new(error))
 }

@@ -21,6 +21,17 @@ pub(crate) struct Link {
     _forwarder: Forwarder,
 }
 
+impl Link {
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
+    }
+
+    /// Nobody uses it any more; who does so already may go on.
+    pub(crate) fn give_up(&self) {
+        self.broken.store(true, Ordering::Release);
+    }
+}
+
 /// The cluster.
 pub(crate) struct Cluster {
     options: Options,
@@ -66,7 +77,7 @@ impl Cluster {
         let before = self.attempts.load(Ordering::Acquire);
         let mut current = self.current.lock().await;
         if let Some(link) = &current.link
-            && !link.broken.load(Ordering::Acquire)
+            && !link.is_broken()
         {
             return Ok(link.clone());
         }
@@ -171,7 +182,7 @@ impl Cluster {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(self.note(link, &error)),
             Err(_) => {
-                link.broken.store(true, Ordering::Release);
+                link.give_up();
                 Err(CallError::Failed(Error::Deadline { after }))
             }
         }
@@ -184,7 +195,7 @@ impl Cluster {
         }
         let failure = Error::of(error);
         if matches!(failure, Error::NotLeader { .. } | Error::Broken(_)) {
-            link.broken.store(true, Ordering::Release);
+            link.give_up();
         }
         match error {
             eventstore::Error::WrongExpectedVersion { current, .. } => {

@@ -8,6 +8,10 @@ use events::{AppendError, ReadError};
 
 use crate::ProviderTaken;
 
+/// Codes of gRPC, by their numbers: the client's type for them is of a version of its library that is not ours.
+const CANCELLED: i32 = 1;
+const ABORTED: i32 = 10;
+
 /// Why the cluster could not be reached, or did not answer as it should. Inside of [`AppendError::Unavailable`] and
 /// [`ReadError::Unavailable`] it stands as their source.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -80,8 +84,12 @@ impl Error {
             eventstore::Error::ServerError(_)
             | eventstore::Error::ConnectionClosed
             | eventstore::Error::GrpcConnectionError(_) => Self::Broken(error.to_string()),
-            // A connection that ends in the middle of a call shows as a cancelled one, too.
-            eventstore::Error::Grpc { message, .. } => Self::Broken(message.clone()),
+            // A connection that ends in the middle of a call shows as one that somebody gave up, too.
+            eventstore::Error::Grpc { code, message }
+                if [CANCELLED, ABORTED].contains(&(*code as i32)) =>
+            {
+                Self::Broken(message.clone())
+            }
             other => Self::Other(other.to_string()),
         }
     }

@@ -3,6 +3,7 @@
 mod append;
 mod cluster;
 mod config;
+mod conflict;
 mod crypto;
 mod envelope;
 mod error;
@@ -10,6 +11,7 @@ mod follow;
 mod forwarder;
 mod payloads;
 mod read;
+mod sessions;
 mod store;
 mod tls;
 

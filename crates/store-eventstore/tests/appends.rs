@@ -47,6 +47,10 @@ async fn an_append_whose_answer_is_lost_is_asked_for_again_and_stored_once() {
             assert!(!appended.repeated, "{expected:?} {cut:?}");
             assert_eq!(appended.revisions, [Revision(wanted.len() as u64 - 1)]);
             assert_eq!(ids(&store, 1).await, wanted, "{expected:?} {cut:?}");
+            if (expected, cut) == (Expected::Any, Cut::AfterStored) {
+                let sent = double.faults().seen().appends;
+                assert_eq!(sent, 1, "the events were found, and not sent again");
+            }
         }
     }
 }
@@ -94,6 +98,21 @@ async fn a_deadline_leaves_the_outcome_open_and_the_repeat_is_safe() {
 }
 
 #[tokio::test]
+async fn a_refusal_is_told_in_the_servers_words_and_breaks_no_connection() {
+    let (double, _) = double().await;
+    let store = connect(&double.url()).await.unwrap();
+    let mut append = one(1, Expected::Any, &[1]);
+    append.writes[0].events[0].type_name = "NeverHeardOf";
+    let error = why(store.append(append).await.unwrap_err());
+    assert!(
+        matches!(&error, Error::Other(answer) if answer.contains("NeverHeardOf")),
+        "{error:?}"
+    );
+    store.append(one(1, Expected::Any, &[2])).await.unwrap();
+    assert_eq!(double.faults().seen().connections, 1);
+}
+
+#[tokio::test]
 async fn a_conflict_leaves_other_appends_alone() {
     let (double, _) = double().await;
     let store = connect(&double.url()).await.unwrap();
@@ -119,6 +138,13 @@ async fn a_conflict_leaves_other_appends_alone() {
             "{conflict:?}"
         );
     }
+    let stored = 1 + 32;
+    assert_eq!(store.head().await.unwrap(), Position(stored));
+    let sessions = double.faults().seen().sessions;
+    assert!(
+        sessions > 1,
+        "conflicts ended sessions, and others were begun"
+    );
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 //! The time of each operation on one core, for comparing one state of the code with another. `table` has the numbers of
-//! `docs/src/cryptography.md`.
+//! `docs/cryptography.md`.
 
 mod operations;
 

@@ -1,4 +1,4 @@
-//! The table in `docs/src/cryptography.md`: of each operation the time, the same as a multiple of the baseline, and its
+//! The table in `docs/cryptography.md`: of each operation the time, the same as a multiple of the baseline, and its
 //! allocations.
 //!
 //! Baseline and operations take turns, and the shortest turn of each counts, so a busy machine changes little.

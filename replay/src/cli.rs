@@ -19,7 +19,14 @@ pub enum ReplayCommand {
     /// Build read models anew from the first event and put them in place of the old ones; queries are not disturbed.
     Rebuild(Models),
     /// Build read models anew beside the live ones and compare them row by row; fails if any row differs.
-    Verify(Models),
+    Verify {
+        /// The read models; all, if none is named.
+        #[arg(value_name = "MODEL")]
+        models: Vec<Model>,
+        /// All read models.
+        #[arg(long, conflicts_with = "models")]
+        all: bool,
+    },
     /// Show how far each read model is, how far behind, who works on it, and what has stopped it.
     Status {
         /// Write JSON.
@@ -111,7 +118,10 @@ impl ReplayCommand {
     ) -> Result<Outcome, ReplayError> {
         match self {
             Self::Rebuild(models) => rebuild_all(environment, models.chosen(), out).await,
-            Self::Verify(models) => verify_all(environment, models.chosen(), out).await,
+            Self::Verify { models, .. } => {
+                let models = if models.is_empty() { MODELS } else { models };
+                verify_all(environment, models, out).await
+            }
             Self::Status { json } => {
                 let standings = status::status(environment).await?;
                 if *json {

@@ -72,7 +72,8 @@ impl Api {
                 .caught_up(models, position, self.config.read_your_writes)
                 .await;
             if !caught_up {
-                tracing::warn!(%position, ?models, "read models lag behind; answering before they show the change");
+                metrics::counter!("answers_ahead_of_read_models_total").increment(1);
+                tracing::debug!(%position, ?models, "read models lag behind; answering before they show the change");
             }
         }
         EventPosition(executed.position)

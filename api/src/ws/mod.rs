@@ -7,6 +7,7 @@ pub mod frame;
 pub mod hub;
 mod inbox;
 pub(crate) mod mailbox;
+mod reader;
 mod requests;
 mod session;
 pub(crate) mod upgrade;

@@ -20,8 +20,9 @@ use crate::http::problem::Problem;
 use crate::limits::socket as limits;
 use crate::state::Api;
 use crate::ws::inbox::Inbox;
+use crate::ws::reader::Handler;
 use crate::ws::requests::Tunnel;
-use crate::ws::session::{DeviceSession, Handler, Session};
+use crate::ws::session::{DeviceSession, Session};
 
 /// The router for the requests that come over a WebSocket.
 #[derive(Clone)]

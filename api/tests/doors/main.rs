@@ -1,6 +1,9 @@
 //! The doors from outside: requests in, answers out, with the log and the read models behind them on a real Postgres.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 mod accounts;
+mod any_json;
 mod catalogue;
 mod devices;
 mod keys;

@@ -249,7 +249,7 @@ async fn a_message_to_a_number_reaches_its_account() {
     let (alice, bob) = two(&door).await;
     let pni = format!("PNI:{}", bob.pni);
     let body = changed(|body| {
-        body["messages"][0]["destinationRegistrationId"] = json!(PNI_REGISTRATION_ID)
+        body["messages"][0]["destinationRegistrationId"] = json!(PNI_REGISTRATION_ID);
     });
     alice
         .client

@@ -27,6 +27,7 @@ async fn requests_are_answered_over_either_version_of_http() {
         let mut socket = opening.open().await;
         assert!(socket.headers.contains_key("x-signal-timestamp"));
         socket.queue_empty().await;
+        socket.ping().await;
         let answer = socket.request("GET", "/v1/accounts/whoami", None).await;
         assert_eq!(
             (answer.id, answer.status, answer.message.as_deref()),

@@ -14,11 +14,8 @@
 
 use axum::extract::State;
 use axum::response::IntoResponse;
-use commands::device::DeviceAttributes;
 use commands::device::link_device::{LinkDevice, LinkDeviceRefused, Linked, LinkedDeviceKeys};
-use commands::keys::RepeatedUseKeys;
 use crypto::linking::LinkTokens;
-use crypto::token_hash;
 use events::{Aci, Actor, DeviceId, Pni};
 use http::StatusCode;
 use projections::Model;
@@ -27,12 +24,10 @@ use serde::{Deserialize, Serialize};
 use super::limit_reached;
 use crate::config::Dialect;
 use crate::http::extract::{Agent, Basic, Json, StrictBasic};
-use crate::http::keys::wire::{KyberPreKeyJson, SignedPreKeyJson};
 use crate::http::layers::Asked;
 use crate::http::problem::Problem;
+use crate::http::registration::activation::{ActivationRequest, DeviceKeys};
 use crate::http::registration::attributes::AttributesRequest;
-use crate::http::registration::channel::ChannelRequest;
-use crate::http::registration::register::some_registration_id;
 use crate::http::violations::Violations;
 use crate::state::Api;
 
@@ -44,17 +39,9 @@ pub struct LinkRequest {
     pub verification_code: Option<String>,
     /// What the device says of itself. What it says of the account means nothing.
     pub account_attributes: Option<AttributesRequest>,
-    /// Signed by the account's identity key.
-    pub aci_signed_pre_key: Option<SignedPreKeyJson>,
-    /// Signed by the number's identity key.
-    pub pni_signed_pre_key: Option<SignedPreKeyJson>,
-    /// Signed by the account's identity key.
-    pub aci_pq_last_resort_pre_key: Option<KyberPreKeyJson>,
-    /// Signed by the number's identity key.
-    pub pni_pq_last_resort_pre_key: Option<KyberPreKeyJson>,
-    /// How to wake the device.
+    /// Keys for both identities, and how to wake the device.
     #[serde(flatten)]
-    pub channel: ChannelRequest,
+    pub activation: ActivationRequest,
 }
 
 /// The answer.
@@ -81,7 +68,7 @@ impl From<Linked> for LinkResponse {
 
 impl LinkRequest {
     fn command(
-        self,
+        mut self,
         api: &Api,
         basic: &Basic,
         agent: Agent,
@@ -93,74 +80,32 @@ impl LinkRequest {
             !token.trim().is_empty(),
             "verificationCode must not be blank",
         );
-        violations.check(
-            self.account_attributes.is_some(),
-            "accountAttributes must not be null",
-        );
-        let request = AttributesRequest {
-            // Account-wide attributes are not for a new device to set.
-            registration_lock: None,
-            recovery_password: None,
-            unidentified_access_key: None,
-            ..self.account_attributes.unwrap_or_default()
-        };
-        let attributes = request.parse(&mut violations, agent.signal_agent, &*api.entropy);
-        let push = self
-            .channel
-            .parse(&mut violations, attributes.traits.fetches_messages, dialect);
-        let keys = match (
-            (self.aci_signed_pre_key, self.aci_pq_last_resort_pre_key),
-            (self.pni_signed_pre_key, self.pni_pq_last_resort_pre_key),
-        ) {
-            ((Some(aci), Some(aci_kyber)), (Some(pni), Some(pni_kyber))) => {
-                Some(LinkedDeviceKeys {
-                    aci: RepeatedUseKeys {
-                        signed: aci.into(),
-                        last_resort: aci_kyber.into(),
-                    },
-                    pni: RepeatedUseKeys {
-                        signed: pni.into(),
-                        last_resort: pni_kyber.into(),
-                    },
-                })
-            }
-            ((None, None), (None, None)) if dialect == Dialect::Seed => None,
-            _ => {
-                violations.check(false, "allKeysPresent must be true");
-                None
-            }
-        };
+        let request = self.account_attributes;
+        violations.check(request.is_some(), "accountAttributes must not be null");
+        // What is not about the device is not for a new device to say.
+        let request = request.unwrap_or_default().of_the_device();
+        let device = request
+            .parse(&mut violations, agent.signal_agent, &*api.entropy)
+            .device;
+        let fetches = device.traits.fetches_messages;
+        let push = self.activation.push(&mut violations, fetches, dialect);
+        let keys = self.activation.keys(&mut violations, dialect);
         if dialect == Dialect::Deployed {
-            violations.check(
-                attributes.registration_id.is_some(),
-                "accountAttributes.registrationId must be between 1 and 16383",
-            );
-            violations.check(
-                attributes.names_capabilities,
-                "accountAttributes.capabilities must not be null",
-            );
+            let (id, capable) = (device.registration_id.is_some(), device.names_capabilities);
+            violations.check(id, "accountAttributes.registrationId must not be null");
+            violations.check(capable, "accountAttributes.capabilities must not be null");
         }
         violations.refuse()?;
-        let aci = api
-            .link_tokens
-            .verify(&token, api.clock.now())
-            .map_err(|invalid| {
-                tracing::debug!(%invalid, "refused");
-                bad_token(dialect)
-            })?;
+        let issued_to = api.link_tokens.verify(&token, api.clock.now());
+        let aci = issued_to.map_err(|invalid| {
+            tracing::debug!(%invalid, "refused");
+            bad_token(dialect)
+        })?;
         Ok(LinkDevice {
             aci,
             token: LinkTokens::hash(&token),
-            attributes: DeviceAttributes {
-                registration_id: attributes
-                    .registration_id
-                    .unwrap_or_else(|| some_registration_id(api)),
-                pni_registration_id: attributes.pni_registration_id,
-                credential: token_hash::hash(&basic.password.0, api.entropy.bytes()),
-                traits: attributes.traits,
-                push: push.map(Into::into),
-            },
-            keys,
+            attributes: device.joining(&basic.password.0, push, &*api.entropy),
+            keys: keys.map(|DeviceKeys { aci, pni }| LinkedDeviceKeys { aci, pni }),
         })
     }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use commands::device::DeviceAttributes;
 use crypto::token_hash;
 use events::RegistrationId;
-use events::account::{DeviceTraits, Protection};
+use events::account::{DeviceTraits, Protection, PushToken};
 use events::ports::Entropy;
 use events::values::hashes::UnidentifiedAccessKey;
 use events::values::{Capability, EncryptedDeviceName};
@@ -44,21 +45,63 @@ pub struct AttributesRequest {
 /// Attributes whose rules hold.
 #[derive(Clone, Debug)]
 pub(crate) struct Attributes {
-    pub(crate) registration_id: Option<RegistrationId>,
-    pub(crate) pni_registration_id: Option<RegistrationId>,
-    pub(crate) traits: DeviceTraits,
-    /// Whether the client said what its device can do.
-    pub(crate) names_capabilities: bool,
+    pub(crate) device: DevicePart,
     pub(crate) access_key: Option<UnidentifiedAccessKey>,
     pub(crate) unrestricted: bool,
     pub(crate) discoverable: bool,
     pub(crate) protection: Protection,
 }
 
+/// What they say of the device.
+#[derive(Clone, Debug)]
+pub(crate) struct DevicePart {
+    pub(crate) registration_id: Option<RegistrationId>,
+    pub(crate) pni_registration_id: Option<RegistrationId>,
+    pub(crate) traits: DeviceTraits,
+    /// Whether the client said what its device can do.
+    pub(crate) names_capabilities: bool,
+}
+
+impl DevicePart {
+    /// The device as it joins an account, with the password that it has chosen. A client that chooses no registration
+    /// id gets one.
+    pub(crate) fn joining(
+        self,
+        password: &str,
+        push: Option<PushToken>,
+        entropy: &dyn Entropy,
+    ) -> DeviceAttributes {
+        let chosen = self.registration_id;
+        DeviceAttributes {
+            registration_id: chosen.unwrap_or_else(|| some_registration_id(entropy)),
+            pni_registration_id: self.pni_registration_id,
+            credential: token_hash::hash(password, entropy.bytes()),
+            traits: self.traits,
+            push: push.map(Into::into),
+        }
+    }
+}
+
+fn some_registration_id(entropy: &dyn Entropy) -> RegistrationId {
+    let number = u32::from(u16::from_le_bytes(entropy.bytes()));
+    RegistrationId::try_from(number % u32::from(RegistrationId::MAX.get()) + 1)
+        .expect("in range by the line above")
+}
+
 const LOCK_LEN: usize = 64;
 const RECOVERY_PASSWORD_LEN: usize = 32;
 
 impl AttributesRequest {
+    /// Only what is about the device.
+    pub(crate) fn of_the_device(self) -> Self {
+        Self {
+            registration_lock: None,
+            recovery_password: None,
+            unidentified_access_key: None,
+            ..self
+        }
+    }
+
     /// The attributes, as far as their rules hold; those that do not are noted. Secrets are hashed here.
     pub(crate) fn parse(
         self,
@@ -85,43 +128,55 @@ impl AttributesRequest {
                     &rule("unidentifiedAccessKey", "must have 0 or 16 bytes"),
                 )
             });
-        let lock = self.registration_lock.filter(|lock| !lock.is_empty());
-        violations.check(
-            lock.as_ref()
-                .is_none_or(|lock| lock.chars().count() == LOCK_LEN),
-            &rule("registrationLock", "must have 0 or 64 characters"),
-        );
-        let password = self.recovery_password.map(|password| password.0);
-        violations.check(
-            password
-                .as_ref()
-                .is_none_or(|password| password.len() == RECOVERY_PASSWORD_LEN),
-            &rule("recoveryPassword", "must have 0 or 32 bytes"),
-        );
+        let (lock, password) = (self.registration_lock, self.recovery_password);
+        let protection = protection(violations, lock, password, entropy);
         Attributes {
-            registration_id,
-            pni_registration_id,
-            traits: DeviceTraits {
-                name,
-                fetches_messages: self.fetches_messages.unwrap_or_default(),
-                capabilities: self
-                    .capabilities
-                    .iter()
-                    .flatten()
-                    .filter_map(supported)
-                    .collect(),
-                agent,
+            device: DevicePart {
+                registration_id,
+                pni_registration_id,
+                traits: DeviceTraits {
+                    name,
+                    fetches_messages: self.fetches_messages.unwrap_or_default(),
+                    capabilities: self
+                        .capabilities
+                        .iter()
+                        .flatten()
+                        .filter_map(supported)
+                        .collect(),
+                    agent,
+                },
+                names_capabilities,
             },
-            names_capabilities,
             access_key,
             unrestricted: self.unrestricted_unidentified_access.unwrap_or_default(),
             discoverable: self.discoverable_by_phone_number.unwrap_or(true),
-            protection: Protection {
-                registration_lock: lock.map(|lock| token_hash::hash(&lock, entropy.bytes())),
-                recovery_password: password
-                    .map(|password| token_hash::hash_bytes(&password, entropy.bytes())),
-            },
+            protection,
         }
+    }
+}
+
+/// The lock and the recovery password, hashed.
+fn protection(
+    violations: &mut Violations,
+    lock: Option<Box<str>>,
+    password: Option<Base64<Vec<u8>>>,
+    entropy: &dyn Entropy,
+) -> Protection {
+    let lock = lock.filter(|lock| !lock.is_empty());
+    let fits = lock
+        .as_ref()
+        .is_none_or(|lock| lock.chars().count() == LOCK_LEN);
+    violations.check(
+        fits,
+        &rule("registrationLock", "must have 0 or 64 characters"),
+    );
+    let fits = password
+        .as_ref()
+        .is_none_or(|password| password.0.len() == RECOVERY_PASSWORD_LEN);
+    violations.check(fits, &rule("recoveryPassword", "must have 0 or 32 bytes"));
+    Protection {
+        registration_lock: lock.map(|lock| token_hash::hash(&lock, entropy.bytes())),
+        recovery_password: password.map(|it| token_hash::hash_bytes(&it.0, entropy.bytes())),
     }
 }
 

@@ -1,5 +1,6 @@
-//! `/v1/registration`, and what it has in common with linking and with changing attributes.
+//! `/v1/registration`, and what it has in common with linking a device and with changing attributes.
 
+pub mod activation;
 pub mod attributes;
-pub mod channel;
+mod proof;
 pub mod register;

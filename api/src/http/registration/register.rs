@@ -15,28 +15,25 @@
 use axum::extract::State;
 use axum::response::IntoResponse;
 use commands::Failure;
-use commands::device::DeviceAttributes;
-use commands::keys::{IdentityBundle, RegistrationKeys, RepeatedUseKeys};
+use commands::keys::{IdentityBundle, RegistrationKeys};
 use commands::registration::register_account::{
-    NumberProof, RegisterAccount, RegisterAccountRefused, Registered,
+    RegisterAccount, RegisterAccountRefused, Registered,
 };
-use crypto::token_hash;
 use events::account::Access;
 use events::values::Redacted;
 use events::values::keys::EcPublicKey;
-use events::{Aci, Actor, E164, RegistrationId};
+use events::{Aci, Actor, E164};
 use http::StatusCode;
 use projections::Model;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::activation::{ActivationRequest, DeviceKeys};
 use super::attributes::{Attributes, AttributesRequest};
-use super::channel::ChannelRequest;
+use super::proof::Proofs;
 use crate::config::Dialect;
 use crate::http::accounts::identity::IdentityResponse;
-use crate::http::extract::path::session_id;
 use crate::http::extract::{Agent, Basic, Json, StrictBasic};
-use crate::http::keys::wire::{KyberPreKeyJson, SignedPreKeyJson};
 use crate::http::layers::Asked;
 use crate::http::problem::{Problem, chain};
 use crate::http::violations::Violations;
@@ -55,24 +52,16 @@ pub struct RegisterRequest {
     /// What the client says of its device and account.
     pub account_attributes: Option<AttributesRequest>,
     /// Whether to do without a transfer from the existing device.
-    pub skip_device_transfer: bool,
+    pub skip_device_transfer: Option<bool>,
     /// The account's identity key.
     #[serde(deserialize_with = "non_empty")]
     pub aci_identity_key: Option<Base64<EcPublicKey>>,
     /// The number's identity key.
     #[serde(deserialize_with = "non_empty")]
     pub pni_identity_key: Option<Base64<EcPublicKey>>,
-    /// Signed by the account's identity key.
-    pub aci_signed_pre_key: Option<SignedPreKeyJson>,
-    /// Signed by the number's identity key.
-    pub pni_signed_pre_key: Option<SignedPreKeyJson>,
-    /// Signed by the account's identity key.
-    pub aci_pq_last_resort_pre_key: Option<KyberPreKeyJson>,
-    /// Signed by the number's identity key.
-    pub pni_pq_last_resort_pre_key: Option<KyberPreKeyJson>,
-    /// How to wake the device.
+    /// Keys for both identities, and how to wake the device.
     #[serde(flatten)]
-    pub channel: ChannelRequest,
+    pub activation: ActivationRequest,
 }
 
 /// The answer: the account, and whether it existed before.
@@ -89,63 +78,45 @@ pub struct RegisterResponse {
 impl RegisterRequest {
     /// Keys are what only one of the dialects is sure to send.
     fn dialect(&self, api: &Api, agent: &Agent) -> Dialect {
-        let keys = self.aci_identity_key.is_some()
-            || self.aci_signed_pre_key.is_some()
-            || self.aci_pq_last_resort_pre_key.is_some();
+        let keys = self.aci_identity_key.is_some() || self.activation.has_aci_keys();
         api.config.dialect.settle(keys, agent.user_agent.as_deref())
     }
 
     /// The command, if the rules hold that its parts have by themselves.
-    fn command(self, api: &Api, basic: &Basic, agent: Agent) -> Result<RegisterAccount, Problem> {
+    fn command(
+        mut self,
+        api: &Api,
+        basic: &Basic,
+        agent: Agent,
+    ) -> Result<RegisterAccount, Problem> {
         let dialect = self.dialect(api, &agent);
         tracing::debug!(?dialect, "registering");
         let mut violations = Violations::default();
-        let proof = Proofs {
-            session_id: self.session_id,
-            recovery_password: self.recovery_password.map(|it| it.0),
-        };
-        let sent_attributes = self.account_attributes.is_some();
-        violations.check(sent_attributes, "accountAttributes must not be null");
-        let request = self.account_attributes.unwrap_or_default();
+        let request = self.account_attributes.take();
+        violations.check(request.is_some(), "accountAttributes must not be null");
+        let request = request.unwrap_or_default();
         let lock_offered = request.registration_lock.clone().map(Redacted);
         let attributes = request.parse(&mut violations, agent.signal_agent, &*api.entropy);
-        let push = self
-            .channel
-            .parse(&mut violations, attributes.traits.fetches_messages, dialect);
-        let aci = bundle(
-            self.aci_identity_key,
-            self.aci_signed_pre_key,
-            self.aci_pq_last_resort_pre_key,
-        );
-        let pni = bundle(
-            self.pni_identity_key,
-            self.pni_signed_pre_key,
-            self.pni_pq_last_resort_pre_key,
-        );
-        let keys = keys(&mut violations, aci, pni, dialect);
-        attributes.check_ids(&mut violations, keys.is_some(), dialect);
+        let fetches = attributes.device.traits.fetches_messages;
+        let push = self.activation.push(&mut violations, fetches, dialect);
+        let keys = self.keys(&mut violations, dialect);
+        attributes.check_for(dialect, keys.is_some(), &mut violations);
+        let recovery_password = self.recovery_password.map(|password| password.0);
+        let proof = Proofs {
+            session_id: self.session_id,
+            recovery_password,
+        };
         violations.check(proof.is_one(), "exactlyOneProof must be true");
         violations.refuse_in(dialect)?;
-        let number = basic
-            .username
-            .0
-            .parse::<E164>()
-            .map_err(|_| proof.of_no_number())?;
-        let registration_id = attributes
-            .registration_id
-            .unwrap_or_else(|| some_registration_id(api));
+        let number: E164 = basic.username.0.parse().map_err(|_| proof.of_no_number())?;
         Ok(RegisterAccount {
             proof: proof.parse(dialect)?,
             pni: api.pnis.pni_of(&number),
             number,
             fresh_aci: Aci::from_random(api.entropy.bytes()),
-            device: DeviceAttributes {
-                registration_id,
-                pni_registration_id: attributes.pni_registration_id,
-                credential: token_hash::hash(&basic.password.0, api.entropy.bytes()),
-                traits: attributes.traits,
-                push: push.map(Into::into),
-            },
+            device: attributes
+                .device
+                .joining(&basic.password.0, push, &*api.entropy),
             keys,
             access: Access {
                 key: attributes.access_key.map(Into::into),
@@ -154,126 +125,54 @@ impl RegisterRequest {
             },
             protection: attributes.protection,
             lock_offered,
-            skip_device_transfer: self.skip_device_transfer,
+            skip_device_transfer: self.skip_device_transfer.unwrap_or_default(),
             policy: api.config.verification.clone(),
+        })
+    }
+
+    /// Both identity keys come with the keys that they have signed, and not without.
+    fn keys(&mut self, violations: &mut Violations, dialect: Dialect) -> Option<RegistrationKeys> {
+        let (aci, pni) = (self.aci_identity_key.take(), self.pni_identity_key.take());
+        let some = aci.is_some() || pni.is_some();
+        let device = self.activation.keys(violations, dialect);
+        let fits = device.is_some() == some && aci.is_some() == pni.is_some();
+        violations.check(fits, "identityKeysPresent must be true");
+        let bundle = |identity: Base64<EcPublicKey>, keys| IdentityBundle {
+            identity: identity.0,
+            keys,
+        };
+        let DeviceKeys {
+            aci: aci_keys,
+            pni: pni_keys,
+        } = device?;
+        Some(RegistrationKeys {
+            aci: bundle(aci?, aci_keys),
+            pni: bundle(pni?, pni_keys),
         })
     }
 }
 
 impl Attributes {
     /// What the deployed dialect insists on.
-    fn check_ids(&self, violations: &mut Violations, has_keys: bool, dialect: Dialect) {
-        if dialect == Dialect::Deployed {
-            let has_id = self.registration_id.is_some();
-            violations.check(
-                has_id,
-                "accountAttributes.registrationId must be between 1 and 16383",
-            );
-            let complete = !has_keys || self.pni_registration_id.is_some();
-            violations.check(
-                complete,
-                "accountAttributes.pniRegistrationId must not be null",
-            );
-            let reachable = self.unrestricted || self.access_key.is_some();
-            violations.check(
-                reachable,
-                "accountAttributes.unidentifiedAccessKeyValid must be true",
-            );
+    fn check_for(&self, dialect: Dialect, has_keys: bool, violations: &mut Violations) {
+        if dialect == Dialect::Seed {
+            return;
         }
-    }
-}
-
-/// For clients that do not choose one. 1 to 16383.
-pub(crate) fn some_registration_id(api: &Api) -> RegistrationId {
-    let number = u32::from(u16::from_le_bytes(api.entropy.bytes()));
-    RegistrationId::try_from(number % u32::from(RegistrationId::MAX.get()) + 1)
-        .expect("in range by the line above")
-}
-
-type Bundle = (
-    Option<Base64<EcPublicKey>>,
-    Option<SignedPreKeyJson>,
-    Option<KyberPreKeyJson>,
-);
-
-fn bundle(
-    identity: Option<Base64<EcPublicKey>>,
-    signed: Option<SignedPreKeyJson>,
-    last_resort: Option<KyberPreKeyJson>,
-) -> Bundle {
-    (identity, signed, last_resort)
-}
-
-/// All six keys, or none of them where that is enough.
-fn keys(
-    violations: &mut Violations,
-    aci: Bundle,
-    pni: Bundle,
-    dialect: Dialect,
-) -> Option<RegistrationKeys> {
-    match (complete(&aci), complete(&pni)) {
-        (Some(true), Some(true)) => Some(RegistrationKeys {
-            aci: identity_bundle(aci)?,
-            pni: identity_bundle(pni)?,
-        }),
-        (Some(false), Some(false)) if dialect == Dialect::Seed => None,
-        _ => {
-            violations.check(false, "allKeysPresent must be true");
-            None
-        }
-    }
-}
-
-/// `Some(true)` if all three are there, `Some(false)` if none is.
-fn complete((identity, signed, last_resort): &Bundle) -> Option<bool> {
-    match (identity.is_some(), signed.is_some(), last_resort.is_some()) {
-        (true, true, true) => Some(true),
-        (false, false, false) => Some(false),
-        _ => None,
-    }
-}
-
-fn identity_bundle((identity, signed, last_resort): Bundle) -> Option<IdentityBundle> {
-    Some(IdentityBundle {
-        identity: identity?.0,
-        keys: RepeatedUseKeys {
-            signed: signed?.into(),
-            last_resort: last_resort?.into(),
-        },
-    })
-}
-
-/// How the client proves the number, as it says.
-struct Proofs {
-    session_id: Option<String>,
-    recovery_password: Option<Vec<u8>>,
-}
-
-impl Proofs {
-    fn is_one(&self) -> bool {
-        self.session_id.is_some() != self.recovery_password.is_some()
-    }
-
-    /// What a name in the credentials that is no number comes to: it is not the number that was proved.
-    fn of_no_number(&self) -> Problem {
-        match self.session_id {
-            Some(_) => Problem::bad_request("the session is about another number"),
-            None => Problem::of(StatusCode::FORBIDDEN),
-        }
-    }
-
-    fn parse(self, dialect: Dialect) -> Result<NumberProof, Problem> {
-        let Some(session) = self.session_id else {
-            return Ok(NumberProof::RecoveryPassword(Redacted(
-                self.recovery_password.unwrap_or_default().into(),
-            )));
-        };
-        match (session_id(&session), dialect) {
-            (Some(Some(session)), _) => Ok(NumberProof::Session(session)),
-            (Some(None), _) => Err(Problem::unauthorized()),
-            (None, Dialect::Deployed) => Err(Problem::unprocessable("Malformed session ID")),
-            (None, Dialect::Seed) => Err(Problem::bad_request("Malformed session ID")),
-        }
+        let (id, pni_id) = (self.device.registration_id, self.device.pni_registration_id);
+        violations.check(
+            id.is_some(),
+            "accountAttributes.registrationId must not be null",
+        );
+        let complete = !has_keys || pni_id.is_some();
+        violations.check(
+            complete,
+            "accountAttributes.pniRegistrationId must not be null",
+        );
+        let reachable = self.unrestricted || self.access_key.is_some();
+        violations.check(
+            reachable,
+            "accountAttributes.unidentifiedAccessKeyValid must be true",
+        );
     }
 }
 

@@ -192,6 +192,19 @@ impl Socket {
         }
     }
 
+    /// Pings, and waits for the pong.
+    pub(crate) async fn ping(&mut self) {
+        self.send(Message::Ping("1".into())).await;
+        loop {
+            let message = tokio::time::timeout(PATIENCE, self.stream.next()).await;
+            match message.expect("something comes") {
+                Some(Ok(Message::Pong(payload))) => return assert_eq!(payload, "1"),
+                Some(Ok(Message::Binary(_))) => {}
+                other => panic!("{other:?} in place of a pong"),
+            }
+        }
+    }
+
     /// Sends a request; its number is told.
     pub(crate) async fn ask(&mut self, verb: &str, path: &str, body: Option<Value>) -> u64 {
         self.ask_with(verb, path, &[], body).await

@@ -1,0 +1,128 @@
+//! What a device needs before it can be written to: keys for both identities, and a way to learn that messages wait.
+
+use commands::keys::RepeatedUseKeys;
+use events::account::PushToken;
+use serde::{Deserialize, Serialize};
+
+use crate::config::Dialect;
+use crate::http::keys::wire::{KyberPreKeyJson, SignedPreKeyJson};
+use crate::http::violations::Violations;
+
+/// The part of a body that activates a device.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ActivationRequest {
+    /// Signed by the account's identity key.
+    pub aci_signed_pre_key: Option<SignedPreKeyJson>,
+    /// Signed by the number's identity key.
+    pub pni_signed_pre_key: Option<SignedPreKeyJson>,
+    /// Signed by the account's identity key.
+    pub aci_pq_last_resort_pre_key: Option<KyberPreKeyJson>,
+    /// Signed by the number's identity key.
+    pub pni_pq_last_resort_pre_key: Option<KyberPreKeyJson>,
+    /// Apple's push token.
+    pub apn_token: Option<ApnToken>,
+    /// Google's push token.
+    pub gcm_token: Option<GcmToken>,
+    /// Either, in the form that the library of the official desktop client gives it.
+    pub push_token: Option<EitherToken>,
+}
+
+/// Apple's token.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApnToken {
+    /// Not empty.
+    pub apn_registration_id: Box<str>,
+}
+
+/// Google's token.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GcmToken {
+    /// Not empty.
+    pub gcm_registration_id: Box<str>,
+}
+
+/// One of the two.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EitherToken {
+    /// Apple's.
+    pub apn_registration_id: Option<Box<str>>,
+    /// Google's.
+    pub gcm_registration_id: Option<Box<str>>,
+}
+
+/// The keys of a device for both identities of its account.
+pub(crate) struct DeviceKeys {
+    pub(crate) aci: RepeatedUseKeys,
+    pub(crate) pni: RepeatedUseKeys,
+}
+
+impl ActivationRequest {
+    /// Whether any key of the account's own identity is there.
+    pub(crate) fn has_aci_keys(&self) -> bool {
+        self.aci_signed_pre_key.is_some() || self.aci_pq_last_resort_pre_key.is_some()
+    }
+
+    /// All four keys; or none, which the deployed dialect does not allow.
+    pub(crate) fn keys(
+        &mut self,
+        violations: &mut Violations,
+        dialect: Dialect,
+    ) -> Option<DeviceKeys> {
+        let keys = |signed: Option<SignedPreKeyJson>, last_resort: Option<KyberPreKeyJson>| {
+            let there = (signed.is_some(), last_resort.is_some());
+            let keys = signed
+                .zip(last_resort)
+                .map(|(signed, last_resort)| RepeatedUseKeys {
+                    signed: signed.into(),
+                    last_resort: last_resort.into(),
+                });
+            (there, keys)
+        };
+        let aci = keys(
+            self.aci_signed_pre_key.take(),
+            self.aci_pq_last_resort_pre_key.take(),
+        );
+        let pni = keys(
+            self.pni_signed_pre_key.take(),
+            self.pni_pq_last_resort_pre_key.take(),
+        );
+        let none = [aci.0, pni.0] == [(false, false); 2] && dialect == Dialect::Seed;
+        let all = aci.1.zip(pni.1).map(|(aci, pni)| DeviceKeys { aci, pni });
+        violations.check(all.is_some() || none, "allKeysPresent must be true");
+        all
+    }
+
+    /// The push token, if there is one. A device that fetches messages has none; one that does not needs exactly one,
+    /// which only the deployed dialect insists on.
+    pub(crate) fn push(
+        &mut self,
+        violations: &mut Violations,
+        fetches_messages: bool,
+        dialect: Dialect,
+    ) -> Option<PushToken> {
+        let either = self.push_token.take().unwrap_or_default();
+        let apn = self.apn_token.take().map(|token| token.apn_registration_id);
+        let gcm = self.gcm_token.take().map(|token| token.gcm_registration_id);
+        let apn = apn
+            .into_iter()
+            .chain(either.apn_registration_id)
+            .map(PushToken::Apn);
+        let gcm = gcm
+            .into_iter()
+            .chain(either.gcm_registration_id)
+            .map(PushToken::Fcm);
+        let mut tokens: Vec<_> = apn.chain(gcm).collect();
+        let empty = |token: &PushToken| match token {
+            PushToken::Apn(token) | PushToken::Fcm(token) => token.is_empty(),
+        };
+        violations.check(!tokens.iter().any(empty), "pushToken must not be empty");
+        let channels = tokens.len() + usize::from(fetches_messages);
+        let enough = channels == 1 || (channels == 0 && dialect == Dialect::Seed);
+        violations.check(enough, "exactlyOneMessageDeliveryChannel must be true");
+        tokens.pop()
+    }
+}

@@ -1,7 +1,10 @@
 //! The stored form of every kind of event, pinned. A difference here is a log that the next version cannot read: a new
 //! meaning is a new kind or an upcaster, never a changed form.
 
-#![expect(clippy::unwrap_used, reason = "a sample that cannot be built fails its test")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a sample that cannot be built fails its test"
+)]
 
 mod samples;
 

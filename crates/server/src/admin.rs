@@ -29,7 +29,10 @@ pub(crate) fn router(admin: Admin) -> Router {
     Router::new()
         .route("/health/live", get(|| async { "alive\n" }))
         .route("/health/ready", get(ready))
-        .route("/metrics", get(|State(admin): State<Admin>| async move { admin.metrics.render() }))
+        .route(
+            "/metrics",
+            get(|State(admin): State<Admin>| async move { admin.metrics.render() }),
+        )
         .with_state(admin)
 }
 
@@ -42,7 +45,11 @@ async fn ready(State(admin): State<Admin>) -> Response {
     if complaints.is_empty() {
         "ready\n".into_response()
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, complaints.join("\n") + "\n").into_response()
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            complaints.join("\n") + "\n",
+        )
+            .into_response()
     }
 }
 
@@ -52,10 +59,13 @@ fn complaint(standing: &Standing) -> Option<String> {
         ProjectionState::Stopped { position, error } => {
             Some(format!("{model}: stopped at position {position}: {error}"))
         }
-        _ if standing.lag > TOO_FAR_BEHIND => {
-            Some(format!("{model}: {} events and {:?} behind", standing.behind, standing.lag))
+        _ if standing.lag > TOO_FAR_BEHIND => Some(format!(
+            "{model}: {} events and {:?} behind",
+            standing.behind, standing.lag
+        )),
+        _ if standing.behind > 0 && standing.lease.is_none() => {
+            Some(format!("{model}: no worker has it"))
         }
-        _ if standing.behind > 0 && standing.lease.is_none() => Some(format!("{model}: no worker has it")),
         ProjectionState::New | ProjectionState::Running => None,
     }
 }

@@ -9,7 +9,12 @@ use clap::{Args, Parser, Subcommand};
 ///
 /// Start with `heliograph dev`: it needs no configuration and prints what to try next.
 #[derive(Debug, Parser)]
-#[command(name = "heliograph", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "heliograph",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -99,10 +104,21 @@ pub(crate) struct Keygen {
 #[derive(Debug, Args)]
 pub(crate) struct DatabaseAccess {
     /// The database. Without it: that of a running `heliograph dev` in this folder.
-    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true, global = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "DATABASE_URL",
+        hide_env_values = true,
+        global = true
+    )]
     pub(crate) database_url: Option<String>,
     /// The data folder of `heliograph dev`.
-    #[arg(long, value_name = "FOLDER", default_value = ".heliograph", global = true)]
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        default_value = ".heliograph",
+        global = true
+    )]
     pub(crate) data_dir: PathBuf,
 }
 

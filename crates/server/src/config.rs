@@ -142,7 +142,10 @@ impl Api {
 
 impl Default for Api {
     fn default() -> Self {
-        Self { dialect: Dialect::default(), read_your_writes_ms: 250 }
+        Self {
+            dialect: Dialect::default(),
+            read_your_writes_ms: 250,
+        }
     }
 }
 
@@ -174,7 +177,9 @@ impl Config {
             figment = figment.merge(Toml::file_exact(file));
         }
         let environment = Env::prefixed("HELIOGRAPH_").split("__");
-        let database = Env::raw().only(&["DATABASE_URL"]).map(|_| "database.url".into());
+        let database = Env::raw()
+            .only(&["DATABASE_URL"])
+            .map(|_| "database.url".into());
         let config: Self = figment
             .merge(environment)
             .merge(database)
@@ -195,7 +200,8 @@ impl Config {
             "set server.http or server.https: without one nobody can connect"
         );
         anyhow::ensure!(
-            self.verification.transport != VerificationTransport::Webhook || self.verification.webhook_url.is_some(),
+            self.verification.transport != VerificationTransport::Webhook
+                || self.verification.webhook_url.is_some(),
             "verification.transport is \"webhook\", so verification.webhook_url is needed"
         );
         Ok(())
@@ -212,7 +218,8 @@ mod tests {
         Ok(config)
     }
 
-    const LEAST: &str = "database.url = \"postgres://localhost\"\nsecrets.file = \"secrets.toml\"\n";
+    const LEAST: &str =
+        "database.url = \"postgres://localhost\"\nsecrets.file = \"secrets.toml\"\n";
 
     #[test]
     fn the_least_configuration_has_sane_defaults() {
@@ -236,7 +243,9 @@ mod tests {
 
     #[test]
     fn the_database_password_is_not_shown() {
-        let config = parse("database.url = \"postgres://u:hunter2@localhost\"\nsecrets.file = \"s\"\n").unwrap();
+        let config =
+            parse("database.url = \"postgres://u:hunter2@localhost\"\nsecrets.file = \"s\"\n")
+                .unwrap();
         assert!(!format!("{config:?}").contains("hunter2"));
     }
 }

@@ -63,25 +63,40 @@ async fn with_environment(
     Ok(outcome?.into())
 }
 
-async fn environment(access: &DatabaseAccess, lifecycle: &Lifecycle) -> anyhow::Result<Environment> {
-    let options: PgConnectOptions =
-        url(access)?.trim().parse().context("the database's address is not of the form postgres://…")?;
+async fn environment(
+    access: &DatabaseAccess,
+    lifecycle: &Lifecycle,
+) -> anyhow::Result<Environment> {
+    let options: PgConnectOptions = url(access)?
+        .trim()
+        .parse()
+        .context("the database's address is not of the form postgres://…")?;
     let place = format!("{}:{}", options.get_host(), options.get_port());
     let pool = PgPoolOptions::new()
         .max_connections(CONNECTIONS)
         .connect_with(options)
         .await
-        .with_context(|| format!("cannot connect to Postgres at {place}; does `heliograph dev` run?"))?;
+        .with_context(|| {
+            format!("cannot connect to Postgres at {place}; does `heliograph dev` run?")
+        })?;
     let clock = Arc::new(SystemClock);
     let entropy = Arc::new(SystemEntropy);
     let stage = &lifecycle.store;
     let options = store_postgres::Options::new(pool.clone());
-    let store = PgEventStore::start(options, Arc::<SystemClock>::clone(&clock), &stage.tracker, stage.token.clone())
-        .await
-        .context("cannot open the log; `heliograph migrate` brings the schema up to date")?;
+    let store = PgEventStore::start(
+        options,
+        Arc::<SystemClock>::clone(&clock),
+        &stage.tracker,
+        stage.token.clone(),
+    )
+    .await
+    .context("cannot open the log; `heliograph migrate` brings the schema up to date")?;
     Ok(Environment {
         store: Arc::new(store),
-        keys: Arc::new(PgSubjectKeys::new(pool.clone(), Arc::<SystemEntropy>::clone(&entropy))),
+        keys: Arc::new(PgSubjectKeys::new(
+            pool.clone(),
+            Arc::<SystemEntropy>::clone(&entropy),
+        )),
         database: pool,
         clock,
         entropy,
@@ -106,6 +121,9 @@ fn url(access: &DatabaseAccess) -> anyhow::Result<String> {
     }
     let file = Path::new(&access.data_dir).join(URL_FILE);
     std::fs::read_to_string(&file).with_context(|| {
-        format!("no --database-url given, and no `heliograph dev` has left {}", file.display())
+        format!(
+            "no --database-url given, and no `heliograph dev` has left {}",
+            file.display()
+        )
     })
 }

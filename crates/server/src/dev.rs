@@ -44,10 +44,16 @@ pub(crate) async fn run(arguments: Dev) -> anyhow::Result<ExitCode> {
     wiring::migrate(&config).await?;
     let lifecycle = Lifecycle::new();
     let doors = wiring::start(&config, true, &lifecycle).await?;
-    print!("{}", greeting(&arguments, &doors, &certificates.ca, cluster.as_ref()));
+    print!(
+        "{}",
+        greeting(&arguments, &doors, &certificates.ca, cluster.as_ref())
+    );
     let code = lifecycle.run().await;
     if let Some(cluster) = cluster {
-        cluster.stop().await.context("stopping the private Postgres")?;
+        cluster
+            .stop()
+            .await
+            .context("stopping the private Postgres")?;
     }
     Ok(code)
 }
@@ -62,18 +68,26 @@ fn prepare_folder(folder: &Path) -> anyhow::Result<PathBuf> {
 async fn private_postgres(folder: &Path) -> anyhow::Result<(Cluster, String)> {
     let cluster = Cluster::start(&embedded::Options::new(folder.join("postgres"))).await?;
     let mut connection = cluster.connect_options().connect().await?;
-    let exists: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
-        .bind(DATABASE)
-        .fetch_one(&mut connection)
-        .await?;
+    let exists: bool =
+        sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
+            .bind(DATABASE)
+            .fetch_one(&mut connection)
+            .await?;
     if !exists {
-        connection.execute(AssertSqlSafe(format!("CREATE DATABASE {DATABASE}"))).await?;
+        connection
+            .execute(AssertSqlSafe(format!("CREATE DATABASE {DATABASE}")))
+            .await?;
     }
     let url = cluster.url(DATABASE);
     Ok((cluster, url))
 }
 
-fn configuration(arguments: &Dev, certificates: &DevCertificates, url: String, secrets: PathBuf) -> Config {
+fn configuration(
+    arguments: &Dev,
+    certificates: &DevCertificates,
+    url: String,
+    secrets: PathBuf,
+) -> Config {
     let at = |port| SocketAddr::new(arguments.listen, port);
     Config {
         server: config::Server {
@@ -85,14 +99,19 @@ fn configuration(arguments: &Dev, certificates: &DevCertificates, url: String, s
             certificate: certificates.certificate.clone(),
             key: certificates.key.clone(),
         }),
-        database: config::Database { url: SecretString::from(url), connections: 16 },
+        database: config::Database {
+            url: SecretString::from(url),
+            connections: 16,
+        },
         secrets: config::Secrets { file: secrets },
         verification: config::Verification {
             fixed_code: Some(arguments.code.clone()),
             ..config::Verification::default()
         },
         api: config::Api::default(),
-        log: config::Log { format: LogFormat::Text },
+        log: config::Log {
+            format: LogFormat::Text,
+        },
     }
 }
 
@@ -106,16 +125,30 @@ fn greeting(arguments: &Dev, doors: &Doors, ca: &Path, cluster: Option<&Cluster>
         line("HTTP", &format!("http://{http}"));
     }
     if let Some(https) = doors.https {
-        line("HTTPS", &format!("https://localhost:{}  (HTTP/1.1 and HTTP/2)", https.port()));
+        line(
+            "HTTPS",
+            &format!("https://localhost:{}  (HTTP/1.1 and HTTP/2)", https.port()),
+        );
         line("CA", &format!("{}  (clients must trust it)", ca.display()));
     }
-    line("Health", &format!("http://{}  (/health/ready, /metrics)", doors.admin));
-    line("Codes", &format!("{} verifies every phone number", arguments.code));
+    line(
+        "Health",
+        &format!("http://{}  (/health/ready, /metrics)", doors.admin),
+    );
+    line(
+        "Codes",
+        &format!("{} verifies every phone number", arguments.code),
+    );
     match cluster {
-        Some(cluster) => line("Postgres", &format!("{}  (private)", cluster.directory().display())),
+        Some(cluster) => line(
+            "Postgres",
+            &format!("{}  (private)", cluster.directory().display()),
+        ),
         None => line("Postgres", "the one you named"),
     }
-    let url = doors.http.map_or_else(String::new, |http| format!("http://{http}"));
+    let url = doors
+        .http
+        .map_or_else(String::new, |http| format!("http://{http}"));
     write!(
         text,
         r#"

@@ -31,7 +31,8 @@ pub(crate) fn write(file: &Path) -> anyhow::Result<String> {
     let entropy: &dyn Entropy = &SystemEntropy;
     let secrets = ServerSecrets::generate(&mut entropy.rng());
     let text = toml::to_string_pretty(&secrets).context("secret keys have a textual form")?;
-    write_private(file, text.as_bytes()).with_context(|| format!("cannot write {}", file.display()))?;
+    write_private(file, text.as_bytes())
+        .with_context(|| format!("cannot write {}", file.display()))?;
     let public = secrets.public();
     Ok(format!(
         "clients must be built with these:\n  trust root           {}\n  server public params {}",
@@ -42,10 +43,16 @@ pub(crate) fn write(file: &Path) -> anyhow::Result<String> {
 /// Reads the file that the configuration names.
 pub(crate) fn read(file: &Path) -> anyhow::Result<ServerSecrets> {
     let text = std::fs::read_to_string(file).with_context(|| {
-        format!("secrets.file: cannot read {}; `heliograph keygen {0}` makes it", file.display())
+        format!(
+            "secrets.file: cannot read {}; `heliograph keygen {0}` makes it",
+            file.display()
+        )
     })?;
     // The cause may quote the file, which is secret.
     toml::from_str(&text).map_err(|_| {
-        anyhow::anyhow!("secrets.file: {} is not what `heliograph keygen` writes", file.display())
+        anyhow::anyhow!(
+            "secrets.file: {} is not what `heliograph keygen` writes",
+            file.display()
+        )
     })
 }

@@ -31,7 +31,12 @@ pub(crate) struct Stage {
 
 impl Stage {
     fn new(name: &'static str, failed: &CancellationToken) -> Self {
-        Self { name, tracker: TaskTracker::new(), token: CancellationToken::new(), failed: failed.clone() }
+        Self {
+            name,
+            tracker: TaskTracker::new(),
+            token: CancellationToken::new(),
+            failed: failed.clone(),
+        }
     }
 
     /// Spawns a task without which the process is of no use: if it ends before it is asked to, everything stops.
@@ -55,7 +60,11 @@ impl Stage {
         self.token.cancel();
         self.tracker.close();
         if timeout(STAGE_PATIENCE, self.tracker.wait()).await.is_err() {
-            warn!(stage = self.name, left = self.tracker.len(), "did not end in {STAGE_PATIENCE:?}; going on without");
+            warn!(
+                stage = self.name,
+                left = self.tracker.len(),
+                "did not end in {STAGE_PATIENCE:?}; going on without"
+            );
         }
     }
 }
@@ -96,7 +105,11 @@ impl Lifecycle {
             () = self.stop() => {}
             name = any_signal() => warn!(signal = name, "cut short"),
         }
-        if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+        if failed {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        }
     }
 
     /// Stops everything, outermost first.
@@ -141,7 +154,12 @@ mod tests {
     #[tokio::test]
     async fn a_failed_task_stops_the_process_with_a_failure() {
         let lifecycle = Lifecycle::new();
-        lifecycle.workers.essential("doomed", async { anyhow::bail!("no disk") });
-        assert_eq!(format!("{:?}", lifecycle.run().await), format!("{:?}", ExitCode::FAILURE));
+        lifecycle
+            .workers
+            .essential("doomed", async { anyhow::bail!("no disk") });
+        assert_eq!(
+            format!("{:?}", lifecycle.run().await),
+            format!("{:?}", ExitCode::FAILURE)
+        );
     }
 }

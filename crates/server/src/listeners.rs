@@ -28,7 +28,10 @@ pub(crate) struct TlsListener {
 
 impl TlsListener {
     pub(crate) fn new(tcp: TcpListener, config: Arc<ServerConfig>) -> Self {
-        Self { tcp, acceptor: TlsAcceptor::from(config) }
+        Self {
+            tcp,
+            acceptor: TlsAcceptor::from(config),
+        }
     }
 }
 

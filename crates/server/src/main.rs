@@ -24,7 +24,9 @@ use cli::{Cli, Command};
 fn main() -> ExitCode {
     let cli = Cli::parse();
     // Once, before anything else could choose another: every TLS in this process uses the same provider.
-    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .ok();
     match run(cli.command) {
         Ok(code) => code,
         Err(error) => {

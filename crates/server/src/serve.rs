@@ -63,11 +63,22 @@ fn warnings(config: &Config) -> Vec<&'static str> {
             verification.transport == VerificationTransport::Log,
             "verification.transport is \"log\": codes appear in the log, and nobody receives one",
         ),
-        (verification.captcha == Captcha::Any, "verification.captcha is \"any\": every captcha is taken"),
         (
-            config.server.https.is_none() && !config.server.http.is_some_and(|http| http.ip().is_loopback()),
+            verification.captcha == Captcha::Any,
+            "verification.captcha is \"any\": every captcha is taken",
+        ),
+        (
+            config.server.https.is_none()
+                && !config
+                    .server
+                    .http
+                    .is_some_and(|http| http.ip().is_loopback()),
             "server.http is open to the network without TLS",
         ),
     ];
-    rules.into_iter().filter(|(applies, _)| *applies).map(|(_, warning)| warning).collect()
+    rules
+        .into_iter()
+        .filter(|(applies, _)| *applies)
+        .map(|(_, warning)| warning)
+        .collect()
 }

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -30,9 +33,15 @@ impl DevCertificates {
     /// The root's key is thrown away, so that nothing else can ever be signed with it.
     pub(crate) fn in_folder(folder: &Path) -> anyhow::Result<Self> {
         let at = |name: &str| folder.join(name);
-        let paths = Self { ca: at("ca.pem"), certificate: at("server.pem"), key: at("server.key") };
+        let paths = Self {
+            ca: at("ca.pem"),
+            certificate: at("server.pem"),
+            key: at("server.key"),
+        };
         if !(paths.ca.exists() && paths.certificate.exists() && paths.key.exists()) {
-            paths.make().with_context(|| format!("cannot make certificates in {}", folder.display()))?;
+            paths
+                .make()
+                .with_context(|| format!("cannot make certificates in {}", folder.display()))?;
         }
         Ok(paths)
     }
@@ -69,7 +78,12 @@ pub(crate) fn write_private(path: &Path, contents: &[u8]) -> anyhow::Result<()> 
     use std::os::unix::fs::OpenOptionsExt as _;
 
     let mut options = fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(contents)?;
     Ok(())
 }
@@ -78,7 +92,12 @@ pub(crate) fn write_private(path: &Path, contents: &[u8]) -> anyhow::Result<()> 
 pub(crate) fn server_config(certificate: &Path, key: &Path) -> anyhow::Result<Arc<ServerConfig>> {
     let chain = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .with_context(|| format!("tls.certificate: cannot read a PEM chain from {}", certificate.display()))?;
+        .with_context(|| {
+            format!(
+                "tls.certificate: cannot read a PEM chain from {}",
+                certificate.display()
+            )
+        })?;
     let key = PrivateKeyDer::from_pem_file(key)
         .with_context(|| format!("tls.key: cannot read a PEM key from {}", key.display()))?;
     let mut config = ServerConfig::builder()
@@ -101,7 +120,10 @@ mod tests {
         let again = DevCertificates::in_folder(folder.path()).unwrap();
         assert_eq!(fs::read(&again.ca).unwrap(), ca);
         let config = server_config(&again.certificate, &again.key).unwrap();
-        assert_eq!(config.alpn_protocols, [b"h2".to_vec(), b"http/1.1".to_vec()]);
+        assert_eq!(
+            config.alpn_protocols,
+            [b"h2".to_vec(), b"http/1.1".to_vec()]
+        );
     }
 
     #[test]

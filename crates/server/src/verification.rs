@@ -30,7 +30,11 @@ impl VerificationTransport for LogTransport {
         _language: Option<&str>,
     ) -> Result<(), DeliveryFailed> {
         // The one place where a code may reach a log line: `check-config` warns about this transport.
-        info!(code, ?transport, "verification code (transport \"log\": nobody was called)");
+        info!(
+            code,
+            ?transport,
+            "verification code (transport \"log\": nobody was called)"
+        );
         Ok(())
     }
 }
@@ -106,13 +110,19 @@ pub(crate) fn transport(
                 None => None,
                 Some(file) => {
                     let text = std::fs::read_to_string(file).with_context(|| {
-                        format!("verification.webhook_token_file: cannot read {}", file.display())
+                        format!(
+                            "verification.webhook_token_file: cannot read {}",
+                            file.display()
+                        )
                     })?;
                     Some(SecretString::from(text.trim().to_owned()))
                 }
             };
             let client = Client::builder().timeout(WEBHOOK_PATIENCE).build()?;
-            let url = config.webhook_url.clone().context("verification.webhook_url is needed")?;
+            let url = config
+                .webhook_url
+                .clone()
+                .context("verification.webhook_url is needed")?;
             Arc::new(WebhookTransport { client, url, token })
         }
     })
@@ -139,10 +149,7 @@ impl CodeMint for FixedCode {
 }
 
 /// Who makes the codes that the configuration wants.
-pub(crate) fn mint(
-    config: &config::Verification,
-    entropy: &Arc<dyn Entropy>,
-) -> Arc<dyn CodeMint> {
+pub(crate) fn mint(config: &config::Verification, entropy: &Arc<dyn Entropy>) -> Arc<dyn CodeMint> {
     match &config.fixed_code {
         Some(code) => Arc::new(FixedCode(code.as_str().into())),
         None => Arc::new(RandomCodes(Arc::clone(entropy))),
@@ -157,7 +164,10 @@ mod tests {
     use tokio::net::TcpListener;
 
     /// Answers one request with `status` and returns what was asked.
-    async fn webhook(status: &'static str, token: Option<&str>) -> (String, Result<(), DeliveryFailed>) {
+    async fn webhook(
+        status: &'static str,
+        token: Option<&str>,
+    ) -> (String, Result<(), DeliveryFailed>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/send", listener.local_addr().unwrap());
         let answer = async {
@@ -166,7 +176,8 @@ mod tests {
             while !asked.ends_with(b"}") {
                 assert!(stream.read_buf(&mut asked).await.unwrap() > 0);
             }
-            let reply = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            let reply =
+                format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
             stream.write_all(reply.as_bytes()).await.unwrap();
             String::from_utf8(asked).unwrap()
         };
@@ -176,27 +187,45 @@ mod tests {
             token: token.map(|token| SecretString::from(token.to_owned())),
         };
         let number: E164 = "+12025550100".parse().unwrap();
-        tokio::join!(answer, transport.deliver(&number, "123456", Transport::Sms, Some("de")))
+        tokio::join!(
+            answer,
+            transport.deliver(&number, "123456", Transport::Sms, Some("de"))
+        )
     }
 
     #[tokio::test]
     async fn the_webhook_gets_number_code_and_language() {
         let (asked, outcome) = webhook("204 No Content", Some("hush")).await;
         assert_eq!(outcome, Ok(()));
-        assert!(asked.to_lowercase().contains("authorization: bearer hush"), "{asked}");
-        let body: serde_json::Value = serde_json::from_str(asked.split("\r\n\r\n").nth(1).unwrap()).unwrap();
-        let expected =
-            json!({ "number": "+12025550100", "code": "123456", "transport": "sms", "language": "de" });
+        assert!(
+            asked.to_lowercase().contains("authorization: bearer hush"),
+            "{asked}"
+        );
+        let body: serde_json::Value =
+            serde_json::from_str(asked.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+        let expected = json!({ "number": "+12025550100", "code": "123456", "transport": "sms", "language": "de" });
         assert_eq!(body, expected);
     }
 
     #[tokio::test]
     async fn the_webhooks_refusals_are_told_apart() {
-        assert_eq!(webhook("418 No", None).await.1, Err(DeliveryFailed::TransportNotAllowed));
+        assert_eq!(
+            webhook("418 No", None).await.1,
+            Err(DeliveryFailed::TransportNotAllowed)
+        );
         let failed = |reason, permanent| Err(DeliveryFailed::Provider { reason, permanent });
-        assert_eq!(webhook("403 No", None).await.1, failed(ProviderRefusal::Rejected, false));
-        assert_eq!(webhook("422 No", None).await.1, failed(ProviderRefusal::IllegalArgument, true));
-        assert_eq!(webhook("503 No", None).await.1, failed(ProviderRefusal::Unavailable, false));
+        assert_eq!(
+            webhook("403 No", None).await.1,
+            failed(ProviderRefusal::Rejected, false)
+        );
+        assert_eq!(
+            webhook("422 No", None).await.1,
+            failed(ProviderRefusal::IllegalArgument, true)
+        );
+        assert_eq!(
+            webhook("503 No", None).await.1,
+            failed(ProviderRefusal::Unavailable, false)
+        );
     }
 
     #[test]
@@ -206,7 +235,10 @@ mod tests {
         let number: E164 = "+12025550100".parse().unwrap();
         for _ in 0..100 {
             let Redacted(code) = codes.mint(&number);
-            assert!(code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit()), "{code}");
+            assert!(
+                code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit()),
+                "{code}"
+            );
         }
     }
 }

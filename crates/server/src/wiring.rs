@@ -52,52 +52,89 @@ pub(crate) struct Doors {
 
 /// The database of the configuration.
 fn database(config: &Config) -> anyhow::Result<PgConnectOptions> {
-    PgConnectOptions::from_str(config.database.url.expose_secret())
-        .map_err(|_| anyhow::anyhow!("database.url is not of the form postgres://user:password@host:port/database"))
+    PgConnectOptions::from_str(config.database.url.expose_secret()).map_err(|_| {
+        anyhow::anyhow!(
+            "database.url is not of the form postgres://user:password@host:port/database"
+        )
+    })
 }
 
 async fn pool(config: &Config, connections: u32) -> anyhow::Result<PgPool> {
     let options = database(config)?;
     let place = format!("{}:{}", options.get_host(), options.get_port());
-    let pool = PgPoolOptions::new().max_connections(connections).test_before_acquire(false);
-    pool.connect_with(options).await.with_context(|| format!("database.url: cannot connect to Postgres at {place}"))
+    let pool = PgPoolOptions::new()
+        .max_connections(connections)
+        .test_before_acquire(false);
+    pool.connect_with(options)
+        .await
+        .with_context(|| format!("database.url: cannot connect to Postgres at {place}"))
 }
 
 /// Brings the schema up to date.
 pub(crate) async fn migrate(config: &Config) -> anyhow::Result<()> {
     let pool = pool(config, 1).await?;
-    MIGRATOR.run(&pool).await.context("cannot bring the database's schema up to date")?;
+    MIGRATOR
+        .run(&pool)
+        .await
+        .context("cannot bring the database's schema up to date")?;
     pool.close().await;
     Ok(())
 }
 
 /// Starts everything that a serving process is made of.
-pub(crate) async fn start(config: &Config, workers: bool, lifecycle: &Lifecycle) -> anyhow::Result<Doors> {
+pub(crate) async fn start(
+    config: &Config,
+    workers: bool,
+    lifecycle: &Lifecycle,
+) -> anyhow::Result<Doors> {
     let metrics = telemetry::start_metrics()?;
     let secrets = keygen::read(&config.secrets.file)?;
     let store = start_store(config, lifecycle).await?;
     let progress = Model::progress();
     let following = start_subscription(&store, workers, &progress, lifecycle)?;
-    let connections = Connections { at_most: config.database.connections, ..Connections::default() };
-    let queries = Queries::new(store.database.clone(), connections, Arc::clone(&store.log), progress);
+    let connections = Connections {
+        at_most: config.database.connections,
+        ..Connections::default()
+    };
+    let queries = Queries::new(
+        store.database.clone(),
+        connections,
+        Arc::clone(&store.log),
+        progress,
+    );
     let hub = Hub::new();
     start_hub(&hub, &following, lifecycle).await?;
-    let admin = admin::Admin { queries: queries.clone(), clock: Arc::clone(&store.clock), metrics };
+    let admin = admin::Admin {
+        queries: queries.clone(),
+        clock: Arc::clone(&store.clock),
+        metrics,
+    };
     let api = Api::new(options(config, secrets, store, queries, hub, lifecycle)?);
     open_doors(config, &api, admin, lifecycle).await
 }
 
 /// Starts a process that only works on projections.
-pub(crate) async fn start_worker(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<SocketAddr> {
+pub(crate) async fn start_worker(
+    config: &Config,
+    lifecycle: &Lifecycle,
+) -> anyhow::Result<SocketAddr> {
     let metrics = telemetry::start_metrics()?;
     let store = start_store(config, lifecycle).await?;
     let progress = Model::progress();
     start_subscription(&store, true, &progress, lifecycle)?;
-    let queries =
-        Queries::new(store.database.clone(), Connections::default(), Arc::clone(&store.log), progress);
+    let queries = Queries::new(
+        store.database.clone(),
+        Connections::default(),
+        Arc::clone(&store.log),
+        progress,
+    );
     let listener = bind("server.admin", config.server.admin).await?;
     let address = listener.local_addr()?;
-    let admin = admin::Admin { queries, clock: store.clock, metrics };
+    let admin = admin::Admin {
+        queries,
+        clock: store.clock,
+        metrics,
+    };
     open(listener, admin::router(admin), lifecycle);
     Ok(address)
 }
@@ -108,9 +145,14 @@ async fn start_store(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<S
     let pool = pool(config, LOG_CONNECTIONS).await?;
     let stage = &lifecycle.store;
     let options = store_postgres::Options::new(pool.clone());
-    let log = PgEventStore::start(options, Arc::clone(&clock), &stage.tracker, stage.token.clone())
-        .await
-        .context("cannot open the log; `heliograph migrate` brings the schema up to date")?;
+    let log = PgEventStore::start(
+        options,
+        Arc::clone(&clock),
+        &stage.tracker,
+        stage.token.clone(),
+    )
+    .await
+    .context("cannot open the log; `heliograph migrate` brings the schema up to date")?;
     Ok(Store {
         log: Arc::new(log),
         payloads: Arc::new(PgPayloadStore::new(pool.clone())),
@@ -129,7 +171,11 @@ fn start_subscription(
     progress: &Progress,
     lifecycle: &Lifecycle,
 ) -> anyhow::Result<subscription::Handle> {
-    let projections = if workers { MODELS.iter().map(|model| model.projection()).collect() } else { Vec::new() };
+    let projections = if workers {
+        MODELS.iter().map(|model| model.projection()).collect()
+    } else {
+        Vec::new()
+    };
     let (subscription, handle) = Subscription::new(subscription::Options {
         store: Arc::clone(&store.log),
         keys: Arc::clone(&store.keys),
@@ -151,7 +197,11 @@ fn start_subscription(
 /// What the hub listens to: new messages, and devices that are gone.
 const HUB_FAMILIES: &[Family] = &[Family::Mailbox, Family::Account];
 
-async fn start_hub(hub: &Hub, following: &subscription::Handle, lifecycle: &Lifecycle) -> anyhow::Result<()> {
+async fn start_hub(
+    hub: &Hub,
+    following: &subscription::Handle,
+    lifecycle: &Lifecycle,
+) -> anyhow::Result<()> {
     let mut facts = following.live(HUB_FAMILIES).await?;
     let hub = hub.clone();
     let token = lifecycle.doors.token.clone();
@@ -213,7 +263,10 @@ fn api_config(config: &Config) -> api::config::Config {
 }
 
 fn shutdown(lifecycle: &Lifecycle) -> Shutdown {
-    Shutdown { token: lifecycle.doors.token.clone(), tracker: lifecycle.doors.tracker.clone() }
+    Shutdown {
+        token: lifecycle.doors.token.clone(),
+        tracker: lifecycle.doors.tracker.clone(),
+    }
 }
 
 fn open(listener: impl api::listen::Listener, router: axum::Router, lifecycle: &Lifecycle) {
@@ -230,7 +283,11 @@ async fn open_doors(
     admin: admin::Admin,
     lifecycle: &Lifecycle,
 ) -> anyhow::Result<Doors> {
-    let mut doors = Doors { http: None, https: None, admin: config.server.admin };
+    let mut doors = Doors {
+        http: None,
+        https: None,
+        admin: config.server.admin,
+    };
     if let Some(address) = config.server.http {
         let listener = bind("server.http", address).await?;
         doors.http = Some(listener.local_addr()?);
@@ -240,7 +297,11 @@ async fn open_doors(
         let listener = bind("server.https", address).await?;
         doors.https = Some(listener.local_addr()?);
         let tls = tls::server_config(&files.certificate, &files.key)?;
-        open(TlsListener::new(listener, tls), api::router(api.clone()), lifecycle);
+        open(
+            TlsListener::new(listener, tls),
+            api::router(api.clone()),
+            lifecycle,
+        );
     }
     let listener = bind("server.admin", config.server.admin).await?;
     doors.admin = listener.local_addr()?;

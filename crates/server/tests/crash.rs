@@ -36,7 +36,13 @@ struct World {
 
 impl World {
     /// Repeats a request until the server gives a final answer. Lost connections and 5xx are the kills at work.
-    async fn insist(&self, method: Method, path: &str, me: &Account, body: Option<Value>) -> (StatusCode, Value) {
+    async fn insist(
+        &self,
+        method: Method,
+        path: &str,
+        me: &Account,
+        body: Option<Value>,
+    ) -> (StatusCode, Value) {
         let mut base = self.base.clone();
         loop {
             let url = format!("{}{path}", *base.borrow_and_update());
@@ -47,7 +53,10 @@ impl World {
             {
                 let status = response.status();
                 if let Ok(bytes) = response.bytes().await {
-                    return (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null));
+                    return (
+                        status,
+                        serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+                    );
                 }
             }
             // Either the server comes back elsewhere, or it was only busy.
@@ -71,8 +80,9 @@ async fn send_all(world: Arc<World>, people: Arc<Vec<Account>>, me: usize) {
     for turn in 0..MESSAGES_EACH {
         let to = (me + 1 + turn % 7) % PEOPLE;
         let path = format!("/v1/messages/{}", people[to].aci);
-        let (status, answer) =
-            world.insist(Method::PUT, &path, &people[me], Some(message(me, turn / 7))).await;
+        let (status, answer) = world
+            .insist(Method::PUT, &path, &people[me], Some(message(me, turn / 7)))
+            .await;
         assert_eq!(status, StatusCode::OK, "{answer}");
         world.accepted.fetch_add(1, Ordering::Relaxed);
         world.progress.notify_one();
@@ -83,8 +93,14 @@ async fn send_all(world: Arc<World>, people: Arc<Vec<Account>>, me: usize) {
 }
 
 async fn take_pre_key(world: &World, people: &[Account], me: usize, to: usize) {
-    let (status, bundle) =
-        world.insist(Method::GET, &format!("/v2/keys/{}/1", people[to].aci), &people[me], None).await;
+    let (status, bundle) = world
+        .insist(
+            Method::GET,
+            &format!("/v2/keys/{}/1", people[to].aci),
+            &people[me],
+            None,
+        )
+        .await;
     assert_eq!(status, StatusCode::OK, "{bundle}");
     let device = &bundle["devices"][0];
     let mut taken = world.taken.lock().unwrap();
@@ -102,21 +118,31 @@ async fn receive_all(world: Arc<World>, people: Arc<Vec<Account>>, me: usize, ex
     let mut seen: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
     let mut guids = BTreeSet::new();
     while seen.values().map(BTreeSet::len).sum::<usize>() < expected {
-        let (status, page) = world.insist(Method::GET, "/v1/messages", &people[me], None).await;
+        let (status, page) = world
+            .insist(Method::GET, "/v1/messages", &people[me], None)
+            .await;
         assert_eq!(status, StatusCode::OK, "{page}");
         for envelope in page["messages"].as_array().expect("a page has messages") {
-            let guid = envelope["guid"].as_str().expect("a message has a guid").to_owned();
+            let guid = envelope["guid"]
+                .as_str()
+                .expect("a message has a guid")
+                .to_owned();
             // Receipts have no content.
             if let Some(content) = envelope["content"].as_str()
                 && guids.insert(guid.clone())
             {
                 let text = String::from_utf8(BASE64_STANDARD.decode(content).unwrap()).unwrap();
                 let (from, number) = text.split_once(':').unwrap();
-                let (from, number): (usize, usize) = (from.parse().unwrap(), number.parse().unwrap());
+                let (from, number): (usize, usize) =
+                    (from.parse().unwrap(), number.parse().unwrap());
                 let before = seen.entry(from).or_default();
                 // A repeat after an answer was lost is a second message with the same number.
                 if before.insert(number) {
-                    assert_eq!(before.len(), number + 1, "message {number} from {from} to {me} is out of order");
+                    assert_eq!(
+                        before.len(),
+                        number + 1,
+                        "message {number} from {from} to {me} is out of order"
+                    );
                 }
             }
             let path = format!("/v1/messages/uuid/{guid}");
@@ -142,10 +168,20 @@ async fn settle(client: &Client, base: &str) -> Vec<Account> {
     for i in 0..PEOPLE {
         let keys = ClientKeys::new(i as u64);
         let number = support::next_number();
-        let account = register(client, base, &number, &format!("password {i}"), Some(&keys)).await.unwrap();
+        let account = register(client, base, &number, &format!("password {i}"), Some(&keys))
+            .await
+            .unwrap();
         let user = Some((account.aci.as_str(), account.password.as_str()));
         let body = Some(keys.one_time(100..100 + PRE_KEYS_EACH));
-        let answer = call(client, Method::PUT, format!("{base}/v2/keys?identity=aci"), user, body).await.unwrap();
+        let answer = call(
+            client,
+            Method::PUT,
+            format!("{base}/v2/keys?identity=aci"),
+            user,
+            body,
+        )
+        .await
+        .unwrap();
         assert_eq!(answer.status(), StatusCode::NO_CONTENT);
         people.push(account);
     }
@@ -156,7 +192,10 @@ async fn settle(client: &Client, base: &str) -> Vec<Account> {
 async fn nothing_is_lost_however_often_the_processes_die() {
     let data = tempfile::tempdir().unwrap();
     let mut server = DevServer::start(data.path());
-    let client = Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
+    let client = Client::builder()
+        .timeout(Duration::from_secs(10))
+        .build()
+        .unwrap();
     let people = Arc::new(settle(&client, &server.http).await);
     let (at, base) = watch::channel(server.http.clone());
     let world = Arc::new(World {
@@ -170,7 +209,12 @@ async fn nothing_is_lost_however_often_the_processes_die() {
     let mut everybody = JoinSet::new();
     for (me, expected) in expected().into_iter().enumerate() {
         everybody.spawn(send_all(Arc::clone(&world), Arc::clone(&people), me));
-        everybody.spawn(receive_all(Arc::clone(&world), Arc::clone(&people), me, expected));
+        everybody.spawn(receive_all(
+            Arc::clone(&world),
+            Arc::clone(&people),
+            me,
+            expected,
+        ));
     }
 
     let total = PEOPLE * MESSAGES_EACH;
@@ -195,7 +239,11 @@ async fn nothing_is_lost_however_often_the_processes_die() {
     }
     let taken = world.taken.lock().unwrap();
     let distinct: BTreeSet<_> = taken.iter().collect();
-    assert_eq!(distinct.len(), taken.len(), "a one-time pre-key was given to two callers");
+    assert_eq!(
+        distinct.len(),
+        taken.len(),
+        "a one-time pre-key was given to two callers"
+    );
     assert!(!taken.is_empty());
     let (status, output) = heliograph(data.path(), &["replay", "verify"]);
     assert!(status.success(), "{output}");

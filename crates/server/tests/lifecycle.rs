@@ -16,18 +16,39 @@ async fn dev_needs_nothing_stops_without_a_trace_and_keeps_its_data() {
     let server = DevServer::start(data.path());
     // The bar is 10 s on a quiet machine with a release build; this only catches a start that hangs.
     assert!(started.elapsed() < Duration::from_secs(60));
-    assert!(server.greeting.contains("ca.pem") && server.greeting.contains("123456"), "{}", server.greeting);
-    let health = client.get(format!("{}/health/ready", server.admin)).send().await.unwrap();
+    assert!(
+        server.greeting.contains("ca.pem") && server.greeting.contains("123456"),
+        "{}",
+        server.greeting
+    );
+    let health = client
+        .get(format!("{}/health/ready", server.admin))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(health.status(), StatusCode::OK);
-    let alice = register(&client, &server.http, &next_number(), "secret", None).await.unwrap();
+    let alice = register(&client, &server.http, &next_number(), "secret", None)
+        .await
+        .unwrap();
 
     let (pid, postmaster) = (server.pid(), server.postmaster());
     assert!(server.interrupt().success());
-    assert!(!exists(pid) && !exists(postmaster), "a process was left behind");
+    assert!(
+        !exists(pid) && !exists(postmaster),
+        "a process was left behind"
+    );
 
     let again = DevServer::start(data.path());
     let whoami = format!("{}/v1/accounts/whoami", again.http);
-    let answer = call(&client, Method::GET, whoami, Some((&alice.aci, "secret")), None).await.unwrap();
+    let answer = call(
+        &client,
+        Method::GET,
+        whoami,
+        Some((&alice.aci, "secret")),
+        None,
+    )
+    .await
+    .unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
 }
 
@@ -39,7 +60,10 @@ async fn a_killed_server_takes_its_postgres_along() {
     server.kill();
     let mut waited = Duration::ZERO;
     while exists(postmaster) {
-        assert!(waited < Duration::from_secs(30), "Postgres outlived its server");
+        assert!(
+            waited < Duration::from_secs(30),
+            "Postgres outlived its server"
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
         waited += Duration::from_millis(50);
     }
@@ -50,28 +74,55 @@ async fn a_killed_postgres_comes_back_under_the_running_server() {
     let data = tempfile::tempdir().unwrap();
     let client = Client::new();
     let server = DevServer::start(data.path());
-    let alice = register(&client, &server.http, &next_number(), "secret", None).await.unwrap();
+    let alice = register(&client, &server.http, &next_number(), "secret", None)
+        .await
+        .unwrap();
     signal("KILL", server.postmaster());
     let whoami = format!("{}/v1/accounts/whoami", server.http);
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
-        let answer = call(&client, Method::GET, whoami.clone(), Some((&alice.aci, "secret")), None).await.unwrap();
+        let answer = call(
+            &client,
+            Method::GET,
+            whoami.clone(),
+            Some((&alice.aci, "secret")),
+            None,
+        )
+        .await
+        .unwrap();
         match answer.status() {
             StatusCode::OK => break,
             status => assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE),
         }
-        assert!(Instant::now() < deadline, "the server did not find its way back");
+        assert!(
+            Instant::now() < deadline,
+            "the server did not find its way back"
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    register(&client, &server.http, &next_number(), "secret", None).await.unwrap();
+    register(&client, &server.http, &next_number(), "secret", None)
+        .await
+        .unwrap();
 }
 
 #[test]
 fn help_names_every_command_and_errors_say_what_to_do() {
     let help = Command::new(HELIOGRAPH).arg("--help").output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
-    for command in ["dev", "serve", "worker", "migrate", "check-config", "keygen", "replay", "audit"] {
-        assert!(help.contains(&format!("  {command} ")), "{command} is missing:\n{help}");
+    for command in [
+        "dev",
+        "serve",
+        "worker",
+        "migrate",
+        "check-config",
+        "keygen",
+        "replay",
+        "audit",
+    ] {
+        assert!(
+            help.contains(&format!("  {command} ")),
+            "{command} is missing:\n{help}"
+        );
     }
     let nowhere = tempfile::tempdir().unwrap();
     let (status, output) = heliograph(nowhere.path(), &["replay", "status"]);
@@ -83,7 +134,13 @@ fn help_names_every_command_and_errors_say_what_to_do() {
 fn keys_are_made_once_and_never_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("secrets.toml");
-    let keygen = || Command::new(HELIOGRAPH).arg("keygen").arg(&file).output().unwrap();
+    let keygen = || {
+        Command::new(HELIOGRAPH)
+            .arg("keygen")
+            .arg(&file)
+            .output()
+            .unwrap()
+    };
     let first = keygen();
     assert!(first.status.success());
     assert!(String::from_utf8_lossy(&first.stdout).contains("trust root"));

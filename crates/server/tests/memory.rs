@@ -24,7 +24,10 @@ const GROWTH_KIB: u64 = 12 * 1024;
 /// A line of `/proc/{pid}/status`, in KiB.
 fn memory(pid: u32, what: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with(what)).expect("Linux counts memory");
+    let line = status
+        .lines()
+        .find(|line| line.starts_with(what))
+        .expect("Linux counts memory");
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
@@ -33,8 +36,12 @@ async fn a_thousand_large_messages_for_a_slow_reader_do_not_pile_up_in_memory() 
     let data = tempfile::tempdir().unwrap();
     let server = DevServer::start(data.path());
     let client = Client::new();
-    let alice = register(&client, &server.http, &next_number(), "a", None).await.unwrap();
-    let bob = register(&client, &server.http, &next_number(), "b", None).await.unwrap();
+    let alice = register(&client, &server.http, &next_number(), "a", None)
+        .await
+        .unwrap();
+    let bob = register(&client, &server.http, &next_number(), "b", None)
+        .await
+        .unwrap();
     let body = json!({
         "messages": [{
             "type": 1, "destinationDeviceId": 1, "content": BASE64_STANDARD.encode(vec![7; CONTENT]),
@@ -43,32 +50,56 @@ async fn a_thousand_large_messages_for_a_slow_reader_do_not_pile_up_in_memory() 
     });
     for _ in 0..MESSAGES {
         let url = format!("{}/v1/messages/{}", server.http, bob.aci);
-        let sent = call(&client, Method::PUT, url, Some((&alice.aci, "a")), Some(body.clone())).await.unwrap();
+        let sent = call(
+            &client,
+            Method::PUT,
+            url,
+            Some((&alice.aci, "a")),
+            Some(body.clone()),
+        )
+        .await
+        .unwrap();
         assert_eq!(sent.status(), StatusCode::OK);
     }
 
     let before = memory(server.pid(), "VmRSS");
     std::fs::write(format!("/proc/{}/clear_refs", server.pid()), "5").unwrap(); // starts the high-water mark anew
-    let mut request =
-        format!("{}/v1/websocket/", server.http.replace("http", "ws")).into_client_request().unwrap();
+    let mut request = format!("{}/v1/websocket/", server.http.replace("http", "ws"))
+        .into_client_request()
+        .unwrap();
     let credentials = BASE64_STANDARD.encode(format!("{}:b", bob.aci));
-    request.headers_mut().insert("authorization", format!("Basic {credentials}").parse().unwrap());
+    request.headers_mut().insert(
+        "authorization",
+        format!("Basic {credentials}").parse().unwrap(),
+    );
     let (mut socket, _) = connect_async(request).await.unwrap();
 
     // Not reading at all for a while is what a slow reader does.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let mut received = 0;
     while received < MESSAGES {
-        let Message::Binary(bytes) = socket.next().await.unwrap().unwrap() else { continue };
-        let Ok(Frame::Request(request)) = Frame::decode(Bytes::from(bytes)) else { panic!("not a request") };
+        let Message::Binary(bytes) = socket.next().await.unwrap().unwrap() else {
+            continue;
+        };
+        let Ok(Frame::Request(request)) = Frame::decode(Bytes::from(bytes)) else {
+            panic!("not a request")
+        };
         assert_eq!(request.path.as_deref(), Some("/api/v1/message"));
         received += 1;
         let answer = ResponseFrame {
-            id: request.id, status: Some(200), message: Some("OK".to_owned()), ..ResponseFrame::default()
+            id: request.id,
+            status: Some(200),
+            message: Some("OK".to_owned()),
+            ..ResponseFrame::default()
         };
-        socket.send(Message::Binary(Frame::Response(answer).encode())).await.unwrap();
+        socket
+            .send(Message::Binary(Frame::Response(answer).encode()))
+            .await
+            .unwrap();
     }
     let grown = memory(server.pid(), "VmHWM").saturating_sub(before);
     assert!(grown < GROWTH_KIB, "the server grew by {grown} KiB");
-    println!("the server grew by {grown} KiB while {MESSAGES} messages of {CONTENT} bytes waited for a slow reader");
+    println!(
+        "the server grew by {grown} KiB while {MESSAGES} messages of {CONTENT} bytes waited for a slow reader"
+    );
 }

@@ -15,7 +15,13 @@ use tokio_util::task::TaskTracker;
 const REBUILDS: usize = 3;
 
 /// Sends numbered messages until told to stop; returns how many were accepted.
-async fn send(client: Client, base: String, from: Account, to: Account, stop: Arc<AtomicBool>) -> usize {
+async fn send(
+    client: Client,
+    base: String,
+    from: Account,
+    to: Account,
+    stop: Arc<AtomicBool>,
+) -> usize {
     let mut number = 0;
     while !stop.load(Ordering::Relaxed) {
         let body = json!({
@@ -25,7 +31,15 @@ async fn send(client: Client, base: String, from: Account, to: Account, stop: Ar
             "timestamp": 1_767_225_600_000_u64,
         });
         let url = format!("{base}/v1/messages/{}", to.aci);
-        let sent = call(&client, Method::PUT, url, Some((&from.aci, "x")), Some(body)).await.unwrap();
+        let sent = call(
+            &client,
+            Method::PUT,
+            url,
+            Some((&from.aci, "x")),
+            Some(body),
+        )
+        .await
+        .unwrap();
         assert_eq!(sent.status(), StatusCode::OK);
         number += 1;
     }
@@ -35,7 +49,15 @@ async fn send(client: Client, base: String, from: Account, to: Account, stop: Ar
 /// Receives and acknowledges; every query must succeed. Returns the numbers in order of arrival.
 async fn receive(client: &Client, base: &str, me: &Account) -> Vec<usize> {
     let user = Some((me.aci.as_str(), "x"));
-    let page = call(client, Method::GET, format!("{base}/v1/messages"), user, None).await.unwrap();
+    let page = call(
+        client,
+        Method::GET,
+        format!("{base}/v1/messages"),
+        user,
+        None,
+    )
+    .await
+    .unwrap();
     assert_eq!(page.status(), StatusCode::OK);
     let page: Value = page.json().await.unwrap();
     let mut numbers = Vec::new();
@@ -44,7 +66,10 @@ async fn receive(client: &Client, base: &str, me: &Account) -> Vec<usize> {
             let text = String::from_utf8(BASE64_STANDARD.decode(content).unwrap()).unwrap();
             numbers.push(text.parse().unwrap());
         }
-        let url = format!("{base}/v1/messages/uuid/{}", envelope["guid"].as_str().unwrap());
+        let url = format!(
+            "{base}/v1/messages/uuid/{}",
+            envelope["guid"].as_str().unwrap()
+        );
         let gone = call(client, Method::DELETE, url, user, None).await.unwrap();
         assert_eq!(gone.status(), StatusCode::NO_CONTENT);
     }
@@ -56,10 +81,20 @@ async fn everything_is_rebuilt_while_messages_flow() {
     let data = tempfile::tempdir().unwrap();
     let server = DevServer::start(data.path());
     let client = Client::new();
-    let alice = register(&client, &server.http, &next_number(), "x", None).await.unwrap();
-    let bob = register(&client, &server.http, &next_number(), "x", None).await.unwrap();
+    let alice = register(&client, &server.http, &next_number(), "x", None)
+        .await
+        .unwrap();
+    let bob = register(&client, &server.http, &next_number(), "x", None)
+        .await
+        .unwrap();
     let stop = Arc::new(AtomicBool::new(false));
-    let sending = send(client.clone(), server.http.clone(), alice, bob.clone(), Arc::clone(&stop));
+    let sending = send(
+        client.clone(),
+        server.http.clone(),
+        alice,
+        bob.clone(),
+        Arc::clone(&stop),
+    );
     let tasks = TaskTracker::new();
     let sending = tasks.spawn(sending);
 
@@ -81,7 +116,11 @@ async fn everything_is_rebuilt_while_messages_flow() {
         received.extend(receive(&client, &server.http, &bob).await);
     }
     assert!(sent > 0);
-    assert_eq!(received, (0..sent).collect::<Vec<_>>(), "lost, repeated or out of order");
+    assert_eq!(
+        received,
+        (0..sent).collect::<Vec<_>>(),
+        "lost, repeated or out of order"
+    );
     let (status, output) = heliograph(data.path(), &["replay", "verify"]);
     assert!(status.success(), "{output}");
 }

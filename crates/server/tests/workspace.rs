@@ -14,11 +14,23 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("subscription", &["events"]),
     ("projections", &["events", "subscription"]),
     ("api", &["events", "commands", "projections", "crypto"]),
-    ("replay", &["events", "projections", "subscription", "store-postgres"]),
+    (
+        "replay",
+        &["events", "projections", "subscription", "store-postgres"],
+    ),
     ("testkit", &["events", "store-postgres"]),
     (
         "server",
-        &["api", "commands", "crypto", "events", "projections", "replay", "store-postgres", "subscription"],
+        &[
+            "api",
+            "commands",
+            "crypto",
+            "events",
+            "projections",
+            "replay",
+            "store-postgres",
+            "subscription",
+        ],
     ),
 ];
 
@@ -42,11 +54,18 @@ fn metadata() -> Metadata {
 }
 
 /// What each crate names outside of its tests and benchmarks.
-fn dependencies(metadata: &Metadata, kinds: &[DependencyKind]) -> BTreeMap<String, BTreeSet<String>> {
+fn dependencies(
+    metadata: &Metadata,
+    kinds: &[DependencyKind],
+) -> BTreeMap<String, BTreeSet<String>> {
     let packages = metadata.packages.iter();
     packages
         .map(|package| {
-            let named = package.dependencies.iter().filter(|d| kinds.contains(&d.kind)).map(|d| d.name.clone());
+            let named = package
+                .dependencies
+                .iter()
+                .filter(|d| kinds.contains(&d.kind))
+                .map(|d| d.name.clone());
             (package.name.to_string(), named.collect())
         })
         .collect()
@@ -55,22 +74,39 @@ fn dependencies(metadata: &Metadata, kinds: &[DependencyKind]) -> BTreeMap<Strin
 #[test]
 fn every_crate_names_only_what_its_layer_allows() {
     let metadata = metadata();
-    let ours: BTreeSet<_> = metadata.packages.iter().map(|package| package.name.to_string()).collect();
+    let ours: BTreeSet<_> = metadata
+        .packages
+        .iter()
+        .map(|package| package.name.to_string())
+        .collect();
     let allowed: BTreeMap<_, _> = MAY_NAME.iter().copied().collect();
-    for (name, dependencies) in dependencies(&metadata, &[DependencyKind::Normal, DependencyKind::Build]) {
-        let allowed = allowed.get(name.as_str()).unwrap_or_else(|| panic!("crate {name} has no row in MAY_NAME"));
+    for (name, dependencies) in
+        dependencies(&metadata, &[DependencyKind::Normal, DependencyKind::Build])
+    {
+        let allowed = allowed
+            .get(name.as_str())
+            .unwrap_or_else(|| panic!("crate {name} has no row in MAY_NAME"));
         for dependency in dependencies.intersection(&ours) {
-            assert!(allowed.contains(&dependency.as_str()), "{name} must not depend on {dependency}");
+            assert!(
+                allowed.contains(&dependency.as_str()),
+                "{name} must not depend on {dependency}"
+            );
         }
     }
 }
 
 #[test]
 fn no_layer_reaches_for_what_belongs_to_another() {
-    let dependencies = dependencies(&metadata(), &[DependencyKind::Normal, DependencyKind::Build]);
+    let dependencies = dependencies(
+        &metadata(),
+        &[DependencyKind::Normal, DependencyKind::Build],
+    );
     for (name, forbidden) in MUST_NOT_NAME {
         for foreign in *forbidden {
-            assert!(!dependencies[*name].contains(*foreign), "{name} must not depend on {foreign}");
+            assert!(
+                !dependencies[*name].contains(*foreign),
+                "{name} must not depend on {foreign}"
+            );
         }
     }
 }
@@ -78,7 +114,10 @@ fn no_layer_reaches_for_what_belongs_to_another() {
 #[test]
 fn the_test_kit_stays_out_of_what_ships() {
     for (name, dependencies) in dependencies(&metadata(), &[DependencyKind::Normal]) {
-        assert!(!dependencies.contains("testkit"), "{name} names testkit outside of dev-dependencies");
+        assert!(
+            !dependencies.contains("testkit"),
+            "{name} names testkit outside of dev-dependencies"
+        );
     }
 }
 
@@ -87,6 +126,11 @@ fn every_crate_has_a_front_page_and_the_licence() {
     for package in metadata().packages {
         let readme = package.manifest_path.with_file_name("README.md");
         assert!(readme.exists(), "{} has no README.md", package.name);
-        assert_eq!(package.license.as_deref(), Some("MIT OR Apache-2.0"), "{}", package.name);
+        assert_eq!(
+            package.license.as_deref(),
+            Some("MIT OR Apache-2.0"),
+            "{}",
+            package.name
+        );
     }
 }

@@ -34,9 +34,21 @@ impl DevServer {
     /// Starts a server on ports of its own choice, and waits for it to say that it is ready.
     pub(crate) fn start(data: &Path) -> Self {
         let mut child = Command::new(HELIOGRAPH)
-            .args(["dev", "--http-port", "0", "--https-port", "0", "--admin-port", "0", "--data-dir"])
+            .args([
+                "dev",
+                "--http-port",
+                "0",
+                "--https-port",
+                "0",
+                "--admin-port",
+                "0",
+                "--data-dir",
+            ])
             .arg(data)
-            .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned()))
+            .env(
+                "RUST_LOG",
+                std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned()),
+            )
             .env_remove("DATABASE_URL")
             .stdout(Stdio::piped())
             .spawn()
@@ -52,17 +64,33 @@ impl DevServer {
             }
         }
         // Whatever else it prints must not block it.
-        std::thread::Builder::new().spawn(move || lines.for_each(drop)).expect("a thread starts");
-        let (http, admin) = (word_after(&greeting, "HTTP "), word_after(&greeting, "Health "));
-        Self { child, http, admin, greeting }
+        std::thread::Builder::new()
+            .spawn(move || lines.for_each(drop))
+            .expect("a thread starts");
+        let (http, admin) = (
+            word_after(&greeting, "HTTP "),
+            word_after(&greeting, "Health "),
+        );
+        Self {
+            child,
+            http,
+            admin,
+            greeting,
+        }
     }
 
     /// The postmaster of the server's private cluster.
     pub(crate) fn postmaster(&self) -> u32 {
         let directory = word_after(&self.greeting, "Postgres ");
         let file = Path::new(&directory).join("data/postmaster.pid");
-        let text = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
-        text.lines().next().expect("a pid file has lines").trim().parse().expect("the first is the pid")
+        let text =
+            std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+        text.lines()
+            .next()
+            .expect("a pid file has lines")
+            .trim()
+            .parse()
+            .expect("the first is the pid")
     }
 
     /// The server's process id.
@@ -85,9 +113,15 @@ impl DevServer {
 
 /// The word that follows a label in what the server printed.
 fn word_after(greeting: &str, label: &str) -> String {
-    let line = greeting.lines().find(|line| line.trim_start().starts_with(label));
-    let line = line.unwrap_or_else(|| panic!("the server did not print {label}; it printed:\n{greeting}"));
-    line.split_whitespace().nth(1).expect("an address follows").to_owned()
+    let line = greeting
+        .lines()
+        .find(|line| line.trim_start().starts_with(label));
+    let line =
+        line.unwrap_or_else(|| panic!("the server did not print {label}; it printed:\n{greeting}"));
+    line.split_whitespace()
+        .nth(1)
+        .expect("an address follows")
+        .to_owned()
 }
 
 impl Drop for DevServer {
@@ -99,7 +133,9 @@ impl Drop for DevServer {
 
 /// Sends a signal by name.
 pub(crate) fn signal(name: &str, pid: u32) {
-    let status = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status();
+    let status = Command::new("kill")
+        .args([&format!("-{name}"), &pid.to_string()])
+        .status();
     assert!(status.expect("kill runs").success(), "no process {pid}");
 }
 
@@ -164,7 +200,10 @@ impl ClientKeys {
     /// Draws the keys that belong to `seed`.
     pub(crate) fn new(seed: u64) -> Self {
         let entropy = SeededEntropy::new(seed);
-        Self { identity: EcPrivateKey::generate(&mut rng(&entropy)), entropy }
+        Self {
+            identity: EcPrivateKey::generate(&mut rng(&entropy)),
+            entropy,
+        }
     }
 
     fn signed(&self, key_id: u32, public_key: &[u8]) -> Value {
@@ -184,7 +223,10 @@ impl ClientKeys {
     }
 
     fn ec(&self) -> Vec<u8> {
-        EcPrivateKey::generate(&mut rng(&self.entropy)).public_key().as_ref().to_vec()
+        EcPrivateKey::generate(&mut rng(&self.entropy))
+            .public_key()
+            .as_ref()
+            .to_vec()
     }
 
     /// The members of a registration that hold keys. Both identities use one key pair, which the server cannot mind.
@@ -225,15 +267,34 @@ pub(crate) async fn register(
     keys: Option<&ClientKeys>,
 ) -> reqwest::Result<Account> {
     let sessions = format!("{base}/v1/verification/session");
-    let session: Value = call(client, Method::POST, sessions.clone(), None, Some(json!({ "number": number })))
-        .await?
-        .error_for_status()?
-        .json()
-        .await?;
-    let code = format!("{sessions}/{}/code", session["id"].as_str().expect("a session has an id"));
+    let session: Value = call(
+        client,
+        Method::POST,
+        sessions.clone(),
+        None,
+        Some(json!({ "number": number })),
+    )
+    .await?
+    .error_for_status()?
+    .json()
+    .await?;
+    let code = format!(
+        "{sessions}/{}/code",
+        session["id"].as_str().expect("a session has an id")
+    );
     let request = json!({ "transport": "sms", "client": "test" });
-    call(client, Method::POST, code.clone(), None, Some(request)).await?.error_for_status()?;
-    call(client, Method::PUT, code, None, Some(json!({ "code": "123456" }))).await?.error_for_status()?;
+    call(client, Method::POST, code.clone(), None, Some(request))
+        .await?
+        .error_for_status()?;
+    call(
+        client,
+        Method::PUT,
+        code,
+        None,
+        Some(json!({ "code": "123456" })),
+    )
+    .await?
+    .error_for_status()?;
     let mut body = keys.map_or_else(|| json!({}), ClientKeys::registration);
     body["sessionId"] = session["id"].clone();
     body["skipDeviceTransfer"] = json!(true);
@@ -241,12 +302,24 @@ pub(crate) async fn register(
         "fetchesMessages": true, "registrationId": 4711, "pniRegistrationId": 4712,
         "capabilities": { "spqr": true }, "unidentifiedAccessKey": BASE64_STANDARD.encode([7; 16]),
     });
-    let created: Value =
-        call(client, Method::POST, format!("{base}/v1/registration"), Some((number, password)), Some(body))
-            .await?
-            .error_for_status()?
-            .json()
-            .await?;
-    let aci = created["uuid"].as_str().expect("an account has an id").to_owned();
-    Ok(Account { number: number.to_owned(), aci, password: password.to_owned() })
+    let created: Value = call(
+        client,
+        Method::POST,
+        format!("{base}/v1/registration"),
+        Some((number, password)),
+        Some(body),
+    )
+    .await?
+    .error_for_status()?
+    .json()
+    .await?;
+    let aci = created["uuid"]
+        .as_str()
+        .expect("an account has an id")
+        .to_owned();
+    Ok(Account {
+        number: number.to_owned(),
+        aci,
+        password: password.to_owned(),
+    })
 }

@@ -40,8 +40,8 @@ struct Log {
 
 #[tokio::main]
 async fn main() {
-    let numbers = std::env::args().filter_map(|argument| argument.parse().ok());
-    let events: u32 = numbers.last().unwrap_or(DEFAULT);
+    let mut numbers = std::env::args().filter_map(|argument| argument.parse().ok());
+    let events: u32 = numbers.next_back().unwrap_or(DEFAULT);
     let database = TestDatabase::create().await;
     let entropy = Arc::new(SeededEntropy::default());
     let log = Arc::new(Log {
@@ -140,9 +140,9 @@ async fn send(
         log.store.append(append).await.unwrap();
     };
     if tasks.len() < 16 {
-        _ = tasks.spawn(append)
+        _ = tasks.spawn(append);
     } else {
-        append.await
+        append.await;
     }
 }
 

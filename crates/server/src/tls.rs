@@ -100,7 +100,11 @@ pub(crate) fn server_config(certificate: &Path, key: &Path) -> anyhow::Result<Ar
         })?;
     let key = PrivateKeyDer::from_pem_file(key)
         .with_context(|| format!("tls.key: cannot read a PEM key from {}", key.display()))?;
-    let mut config = ServerConfig::builder()
+    // Named, since a dependency may bring another provider along.
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the provider supports TLS 1.2 and 1.3")
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .context("tls: the certificate and the key do not belong together")?;

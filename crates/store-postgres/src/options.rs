@@ -7,7 +7,8 @@ use sqlx::PgPool;
 /// How a [`crate::PgEventStore`] works. [`Options::new`] has the measured defaults.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// For reading, and the address at which the appender and the listener open connections of their own.
+    /// For reading; one of its connections listens for other nodes all the time. The appender has its own, to the same
+    /// address.
     pub pool: PgPool,
     /// How many appends may wait before the next is refused.
     pub queue_requests: usize,

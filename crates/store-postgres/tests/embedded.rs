@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use sqlx::{ConnectOptions as _, Connection as _};
-use store_postgres::embedded::{Cluster, EmbeddedError, Options};
+use store_postgres::embedded::{self, Cluster, EmbeddedError, Options};
 use tempfile::TempDir;
 
 const OWNED_FOLDER: &str = "HELIOGRAPH_TEST_OWNED_FOLDER";
@@ -99,6 +99,26 @@ async fn nobody_gets_in_without_the_password() {
             .contains("password authentication failed")
     );
     cluster.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_folder_that_the_unprivileged_user_cannot_reach_has_a_stand_in() {
+    // Mode 0700, and ours.
+    let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+    let cluster = Cluster::start(&options(folder.path())).await.unwrap();
+    assert_eq!(answer(&cluster).await, 42);
+    let used = cluster.directory().to_owned();
+    assert_eq!(
+        used,
+        embedded::location(&folder.path().join("postgres")).unwrap()
+    );
+    cluster.stop().await.unwrap();
+    if rustix::process::geteuid().is_root() {
+        assert!(used.starts_with("/var/tmp") && !used.starts_with(folder.path()));
+        std::fs::remove_dir_all(used).unwrap();
+    } else {
+        assert_eq!(used, folder.path().join("postgres"));
+    }
 }
 
 #[tokio::test]

@@ -18,13 +18,19 @@ impl FrozenClock {
 
     /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
-        let mut now = self.0.lock().expect("no test panics while it holds the clock");
+        let mut now = self
+            .0
+            .lock()
+            .expect("no test panics while it holds the clock");
         *now = now.plus(by);
     }
 
     /// Sets the clock.
     pub fn set(&self, to: Timestamp) {
-        *self.0.lock().expect("no test panics while it holds the clock") = to;
+        *self
+            .0
+            .lock()
+            .expect("no test panics while it holds the clock") = to;
     }
 }
 
@@ -37,7 +43,10 @@ impl Default for FrozenClock {
 
 impl Clock for FrozenClock {
     fn now(&self) -> Timestamp {
-        *self.0.lock().expect("no test panics while it holds the clock")
+        *self
+            .0
+            .lock()
+            .expect("no test panics while it holds the clock")
     }
 }
 
@@ -59,6 +68,9 @@ impl Default for SeededEntropy {
 
 impl Entropy for SeededEntropy {
     fn fill(&self, bytes: &mut [u8]) {
-        self.0.lock().expect("no test panics while it draws").fill_bytes(bytes);
+        self.0
+            .lock()
+            .expect("no test panics while it draws")
+            .fill_bytes(bytes);
     }
 }

@@ -64,7 +64,13 @@ impl TestDatabase {
 
     /// The address of the database, for programs that open connections of their own.
     pub fn url(&self) -> String {
-        self.connect_options().to_url_lossy().to_string()
+        let url = self.connect_options().to_url_lossy();
+        // What follows are settings of our own client.
+        url.as_str()
+            .split('?')
+            .next()
+            .unwrap_or_default()
+            .to_owned()
     }
 
     /// How to connect to the database.

@@ -28,7 +28,7 @@ const RECORD: &str = concat!(
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Contender {
+pub(crate) enum Contender {
     /// `pgbench`, prepared single-row inserts.
     Pgbench,
     /// cqrs-es with postgres-es: load, handle, commit.
@@ -38,19 +38,19 @@ pub enum Contender {
 }
 
 /// Under which conditions.
-pub struct Setting<'a> {
-    pub cluster: &'a Cluster,
-    pub writers: usize,
-    pub duration: Duration,
+pub(crate) struct Setting<'a> {
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) writers: usize,
+    pub(crate) duration: Duration,
 }
 
 /// Appends a second, and how soon half and 99 of 100 were answered, where that is known.
-pub type Outcome = (f64, Option<(Duration, Duration)>);
+pub(crate) type Outcome = (f64, Option<(Duration, Duration)>);
 
 impl Contender {
-    pub const ALL: [Self; 3] = [Self::Pgbench, Self::CqrsEs, Self::Ours];
+    pub(crate) const ALL: [Self; 3] = [Self::Pgbench, Self::CqrsEs, Self::Ours];
 
-    pub async fn run(self, setting: &Setting<'_>) -> Outcome {
+    pub(crate) async fn run(self, setting: &Setting<'_>) -> Outcome {
         let database = fresh_database(setting.cluster).await;
         let outcome = match self {
             Self::Pgbench => pgbench::run(setting, &database).await,

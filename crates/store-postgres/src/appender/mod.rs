@@ -117,7 +117,7 @@ impl Appender {
     }
 
     async fn resolve(&mut self, batch: &Batch, notes: &mut Notes) -> Result<Vec<Verdict>, Trouble> {
-        let deadline = Instant::now() + self.options.reconnect_within;
+        let mut lost_at = None;
         let mut collisions = 0;
         loop {
             let answer = timeout(self.options.answer_within, self.attempt(batch, notes)).await;
@@ -131,7 +131,8 @@ impl Appender {
                 Trouble::Lost(error) => {
                     self.connection = None;
                     notes.answer_lost();
-                    if Instant::now() > deadline {
+                    let lost_at = lost_at.get_or_insert_with(Instant::now);
+                    if lost_at.elapsed() >= self.options.reconnect_within {
                         return Err(Trouble::Lost(error));
                     }
                     tracing::warn!(%error, "lost the connection that appends; opening another");

@@ -147,10 +147,15 @@ impl Cluster {
         &self.connect
     }
 
-    /// The address of a database of this cluster, password included: a secret.
+    /// The address of a database of this cluster as every Postgres client reads it, password included: a secret.
     pub fn url(&self, database: &str) -> String {
-        let options = self.connect.clone().database(database);
-        options.to_url_lossy().to_string()
+        let url = self.connect.clone().database(database).to_url_lossy();
+        // What follows are settings of our own client.
+        url.as_str()
+            .split('?')
+            .next()
+            .unwrap_or_default()
+            .to_owned()
     }
 
     /// Where the cluster lives; differs from the directory asked for where the unprivileged user cannot reach that one.

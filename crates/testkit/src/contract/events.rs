@@ -9,7 +9,8 @@ use bytes::Bytes;
 use events::ids::{EventId, Pni};
 use events::payload::{Payload, PayloadId};
 use events::store::{
-    Append, AppendError, Appended, EventStore, Expected, NewEvent, Position, Recorded, Revision, StreamWrite,
+    Append, AppendError, Appended, EventStore, Expected, NewEvent, Position, Recorded, Revision,
+    StreamWrite,
 };
 use events::stream::{Family, StreamId};
 use futures::StreamExt as _;
@@ -60,18 +61,27 @@ pub fn new_event(stream: &StreamId) -> NewEvent {
 /// A payload of `size` bytes that repeat only after a prime number of them.
 pub fn new_payload(size: usize) -> Payload {
     let bytes: Bytes = (0..251u8).cycle().take(size).collect();
-    Payload { id: PayloadId(Uuid::from_bytes(unique_bytes())), bytes }
+    Payload {
+        id: PayloadId(Uuid::from_bytes(unique_bytes())),
+        bytes,
+    }
 }
 
 /// A write of `count` new events.
 pub fn write(stream: &StreamId, expected: Expected, count: usize) -> StreamWrite {
     let events = (0..count).map(|_| new_event(stream)).collect();
-    StreamWrite { stream: stream.clone(), expected, events }
+    StreamWrite {
+        stream: stream.clone(),
+        expected,
+        events,
+    }
 }
 
 /// An append of `count` new events to one stream.
 pub fn append_of(stream: &StreamId, expected: Expected, count: usize) -> Append {
-    Append { writes: vec![write(stream, expected, count)] }
+    Append {
+        writes: vec![write(stream, expected, count)],
+    }
 }
 
 /// Appends one new event wherever the stream stands.
@@ -92,7 +102,12 @@ pub async fn whole(store: &dyn EventStore, stream: &StreamId) -> Vec<Recorded> {
 
 /// The ids of the events of an append, in order.
 pub fn ids(append: &Append) -> Vec<EventId> {
-    append.writes.iter().flat_map(|write| &write.events).map(|event| event.id).collect()
+    append
+        .writes
+        .iter()
+        .flat_map(|write| &write.events)
+        .map(|event| event.id)
+        .collect()
 }
 
 /// Where the stream stands, by an error that tells.
@@ -119,7 +134,10 @@ pub async fn followed(
             .await
             .expect("following does not end")
             .expect("the log is sound");
-        assert!(batch.through > reached, "a batch must move the checkpoint on");
+        assert!(
+            batch.through > reached,
+            "a batch must move the checkpoint on"
+        );
         reached = batch.through;
         events.extend(batch.events);
     }
@@ -143,9 +161,17 @@ pub async fn followed_in(
             .await
             .expect("following does not end")
             .expect("the log is sound");
-        assert!(batch.through > reached, "a batch must move the checkpoint on");
+        assert!(
+            batch.through > reached,
+            "a batch must move the checkpoint on"
+        );
         reached = batch.through;
-        events.extend(batch.events.into_iter().filter(|event| streams.contains(&event.stream)));
+        events.extend(
+            batch
+                .events
+                .into_iter()
+                .filter(|event| streams.contains(&event.stream)),
+        );
     }
     events
 }
@@ -153,6 +179,9 @@ pub async fn followed_in(
 /// Fails unless `events` stand at `after + 1, after + 2, …`.
 pub fn assert_dense(events: &[Recorded], after: Position) {
     for (event, expected) in events.iter().zip(after.0 + 1..) {
-        assert_eq!(event.position.0, expected, "a position is missing, repeated or out of order");
+        assert_eq!(
+            event.position.0, expected,
+            "a position is missing, repeated or out of order"
+        );
     }
 }

@@ -10,7 +10,8 @@ use futures::future::{join, join_all};
 
 use super::StoreUnderTest;
 use super::events::{
-    append_of, append_one, assert_dense, followed, followed_in, ids, new_operator_stream, new_stream, write,
+    append_of, append_one, assert_dense, followed, followed_in, ids, new_operator_stream,
+    new_stream, write,
 };
 
 const WRITERS: usize = 32;
@@ -24,12 +25,17 @@ fn streams_of_writers() -> Vec<[StreamId; 3]> {
 
 /// Appends of one and of several events, to one and to several streams, from many writers at once. Tells what each
 /// append was answered.
-async fn write_a_lot(store: &Arc<dyn EventStore>, writers: &[[StreamId; 3]]) -> Vec<(Append, Position)> {
+async fn write_a_lot(
+    store: &Arc<dyn EventStore>,
+    writers: &[[StreamId; 3]],
+) -> Vec<(Append, Position)> {
     let writer = async |streams: &[StreamId; 3]| {
         let mut answered = Vec::new();
         for round in 0..APPENDS_EACH {
             let append = match round % 4 {
-                0 => Append { writes: streams.iter().map(|s| write(s, Expected::Any, 2)).collect() },
+                0 => Append {
+                    writes: streams.iter().map(|s| write(s, Expected::Any, 2)).collect(),
+                },
                 1 => append_of(&streams[0], Expected::Any, 3),
                 _ => append_of(&streams[round % 3], Expected::Any, 1),
             };
@@ -38,12 +44,19 @@ async fn write_a_lot(store: &Arc<dyn EventStore>, writers: &[[StreamId; 3]]) -> 
         }
         answered
     };
-    join_all(writers.iter().map(writer)).await.into_iter().flatten().collect()
+    join_all(writers.iter().map(writer))
+        .await
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// How many events the writers of [`write_a_lot`] append.
 fn total() -> usize {
-    WRITERS * (0..APPENDS_EACH).map(|round| [6, 3, 1, 1][round % 4]).sum::<usize>()
+    WRITERS
+        * (0..APPENDS_EACH)
+            .map(|round| [6, 3, 1, 1][round % 4])
+            .sum::<usize>()
 }
 
 /// Fails unless `events` are all that follows after `after`, where that can be told.
@@ -65,7 +78,10 @@ pub async fn positions_rise_in_the_order_of_revisions(subject: &impl StoreUnderT
     assert_eq!(events.len(), total());
     assert!(events.is_sorted_by(|one, next| one.position < next.position));
     assert_complete(subject, &events, start);
-    let places: HashMap<EventId, Position> = events.iter().map(|event| (event.id, event.position)).collect();
+    let places: HashMap<EventId, Position> = events
+        .iter()
+        .map(|event| (event.id, event.position))
+        .collect();
     for (append, last) in &answered {
         let stored: Vec<_> = ids(append).iter().map(|id| places[id]).collect();
         assert!(stored.is_sorted());
@@ -91,12 +107,20 @@ pub async fn followers_miss_nothing_and_see_nothing_twice(subject: &impl StoreUn
     let follow = async |skipped: usize| {
         // Waits until the writers are that far, so that it starts in their midst.
         let before = followed_in(&*store, start, &Family::ALL, &own, skipped).await;
-        let after = skipped.checked_sub(1).map_or(start, |last| before[last].position);
-        (after, followed_in(&*store, after, &Family::ALL, &own, total() - skipped).await)
+        let after = skipped
+            .checked_sub(1)
+            .map_or(start, |last| before[last].position);
+        (
+            after,
+            followed_in(&*store, after, &Family::ALL, &own, total() - skipped).await,
+        )
     };
     let starts = [0, 1, 7, total() / 4, total() / 2];
     let (answered, views) = join(write_a_lot(&store, &writers), join_all(starts.map(follow))).await;
-    let written: HashSet<_> = answered.iter().flat_map(|(append, _)| ids(append)).collect();
+    let written: HashSet<_> = answered
+        .iter()
+        .flat_map(|(append, _)| ids(append))
+        .collect();
     assert_eq!(written.len(), total());
     let (_, whole) = &views[0];
     for ((after, events), skipped) in views.iter().zip(starts) {
@@ -118,7 +142,9 @@ pub async fn following_resumes_from_every_checkpoint(subject: &impl StoreUnderTe
     }
     let own = streams.into_iter().collect();
     let all = followed_in(&*store, start, &Family::ALL, &own, 20).await;
-    let checkpoints = [start].into_iter().chain(all.iter().map(|event| event.position));
+    let checkpoints = [start]
+        .into_iter()
+        .chain(all.iter().map(|event| event.position));
     for (seen, checkpoint) in checkpoints.enumerate() {
         let rest = followed_in(&*store, checkpoint, &Family::ALL, &own, 20 - seen).await;
         assert_eq!(rest, all[seen..]);
@@ -132,7 +158,10 @@ pub async fn a_filter_advances_the_checkpoint(subject: &impl StoreUnderTest) {
     let (rare, common) = (new_operator_stream(), new_stream());
     let first = append_one(&*store, &rare).await;
     for _ in 0..50 {
-        store.append(append_of(&common, Expected::Any, 50)).await.expect("stored");
+        store
+            .append(append_of(&common, Expected::Any, 50))
+            .await
+            .expect("stored");
     }
     let head = store.head().await.expect("readable");
     let is_rare = |event: &Recorded| event.stream == rare || !subject.has_a_log_of_its_own();
@@ -146,9 +175,15 @@ pub async fn a_filter_advances_the_checkpoint(subject: &impl StoreUnderTest) {
         append_one(&*store, &rare).await
     })
     .await;
-    assert_eq!(live.iter().map(|event| event.position).collect::<Vec<_>>(), [last.position]);
+    assert_eq!(
+        live.iter().map(|event| event.position).collect::<Vec<_>>(),
+        [last.position]
+    );
     if subject.has_a_log_of_its_own() {
-        let page = store.read_all(first.position, &[Family::Operator], 10).await.expect("readable");
+        let page = store
+            .read_all(first.position, &[Family::Operator], 10)
+            .await
+            .expect("readable");
         assert_eq!((page.events, page.through), (live, last.position));
     }
 }

@@ -14,12 +14,22 @@ fn subject_of(number: u8) -> Subject {
 pub async fn a_subject_has_one_key_however_many_ask_at_once(subject: &impl StoreUnderTest) {
     let keys = subject.keys();
     let asked = join_all((0..16).map(|_| keys.obtain(subject_of(1)))).await;
-    let obtained: Vec<_> = asked.into_iter().map(|key| key.expect("obtained")).collect();
-    assert!(obtained.iter().all(|key| key.id == obtained[0].id && key.secret() == obtained[0].secret()));
+    let obtained: Vec<_> = asked
+        .into_iter()
+        .map(|key| key.expect("obtained"))
+        .collect();
+    assert!(
+        obtained
+            .iter()
+            .all(|key| key.id == obtained[0].id && key.secret() == obtained[0].secret())
+    );
     let other = keys.obtain(subject_of(2)).await.expect("obtained");
     assert_ne!(other.id, obtained[0].id);
     assert_ne!(other.secret(), obtained[0].secret());
-    let found = keys.find(&[other.id, obtained[0].id]).await.expect("readable");
+    let found = keys
+        .find(&[other.id, obtained[0].id])
+        .await
+        .expect("readable");
     assert_eq!(found.len(), 2);
     assert_eq!(found[&other.id].secret(), other.secret());
 }
@@ -30,7 +40,12 @@ pub async fn a_destroyed_key_is_gone_and_the_next_one_is_another(subject: &impl 
     let first = keys.obtain(subject_of(1)).await.expect("obtained");
     assert_eq!(keys.find(&[first.id]).await.expect("readable").len(), 1);
     assert!(keys.destroy(subject_of(1)).await.expect("destroyed"));
-    assert!(!keys.destroy(subject_of(1)).await.expect("destroying again does nothing"));
+    assert!(
+        !keys
+            .destroy(subject_of(1))
+            .await
+            .expect("destroying again does nothing")
+    );
     assert_eq!(keys.find(&[first.id]).await.expect("readable").len(), 0);
     let second = keys.obtain(subject_of(1)).await.expect("obtained");
     assert_ne!(first.id, second.id);

@@ -12,7 +12,13 @@ use super::events::{actual_of, append_of, append_one, ids, new_stream, whole, wr
 pub async fn every_expectation_meets_every_stream(subject: &impl StoreUnderTest) {
     let store = subject.store();
     let exact = |revision| Expected::Exact(Revision(revision));
-    let expectations = [Expected::Any, Expected::NoStream, exact(0), exact(1), exact(2)];
+    let expectations = [
+        Expected::Any,
+        Expected::NoStream,
+        exact(0),
+        exact(1),
+        exact(2),
+    ];
     for length in 0..=2_usize {
         for expected in expectations {
             let stream = new_stream();
@@ -26,7 +32,11 @@ pub async fn every_expectation_meets_every_stream(subject: &impl StoreUnderTest)
                 assert_eq!(appended.revisions, [Revision(length as u64)]);
                 assert!(!appended.repeated);
             } else {
-                assert_eq!(actual_of(&outcome), actual, "{expected:?} of {length} events");
+                assert_eq!(
+                    actual_of(&outcome),
+                    actual,
+                    "{expected:?} of {length} events"
+                );
                 assert_eq!(whole(&*store, &stream).await.len(), length);
             }
         }
@@ -41,7 +51,11 @@ pub async fn a_stream_holds_what_was_appended_in_order(subject: &impl StoreUnder
     for append in &appends {
         store.append(append.clone()).await.expect("stored");
     }
-    let sent: Vec<_> = appends.into_iter().flat_map(|append| append.writes).flat_map(|w| w.events).collect();
+    let sent: Vec<_> = appends
+        .into_iter()
+        .flat_map(|append| append.writes)
+        .flat_map(|w| w.events)
+        .collect();
     let read = whole(&*store, &stream).await;
     assert_eq!(read.len(), sent.len());
     for ((recorded, event), revision) in read.iter().zip(&sent).zip(0..) {
@@ -58,16 +72,28 @@ pub async fn a_stream_holds_what_was_appended_in_order(subject: &impl StoreUnder
 pub async fn a_stream_is_read_in_pages(subject: &impl StoreUnderTest) {
     let store = subject.store();
     let stream = new_stream();
-    store.append(append_of(&stream, Expected::NoStream, 10)).await.expect("stored");
+    store
+        .append(append_of(&stream, Expected::NoStream, 10))
+        .await
+        .expect("stored");
     let page = async |from, limit| {
-        let events = store.read(&stream, Revision(from), limit).await.expect("readable");
-        events.iter().map(|event| event.revision.0).collect::<Vec<_>>()
+        let events = store
+            .read(&stream, Revision(from), limit)
+            .await
+            .expect("readable");
+        events
+            .iter()
+            .map(|event| event.revision.0)
+            .collect::<Vec<_>>()
     };
     assert_eq!(page(0, 4).await, [0, 1, 2, 3]);
     assert_eq!(page(4, 4).await, [4, 5, 6, 7]);
     assert_eq!(page(8, 4).await, [8, 9]);
     assert_eq!(page(10, 4).await, [0; 0]);
-    let missing = store.read(&new_stream(), Revision::FIRST, 4).await.expect("readable");
+    let missing = store
+        .read(&new_stream(), Revision::FIRST, 4)
+        .await
+        .expect("readable");
     assert_eq!(missing, []);
 }
 
@@ -77,19 +103,36 @@ pub async fn a_conflict_in_one_stream_leaves_the_others_untouched(subject: &impl
     let (free, taken) = (new_stream(), new_stream());
     append_one(&*store, &taken).await;
     let append = Append {
-        writes: vec![write(&free, Expected::NoStream, 2), write(&taken, Expected::NoStream, 1)],
+        writes: vec![
+            write(&free, Expected::NoStream, 2),
+            write(&taken, Expected::NoStream, 1),
+        ],
     };
     let outcome = store.append(append).await;
-    let Err(AppendError::WrongRevision { stream, expected, actual }) = outcome else {
+    let Err(AppendError::WrongRevision {
+        stream,
+        expected,
+        actual,
+    }) = outcome
+    else {
         panic!("expected a wrong revision, got {outcome:?}");
     };
-    assert_eq!((stream, expected, actual), (taken.clone(), Expected::NoStream, Some(Revision(0))));
+    assert_eq!(
+        (stream, expected, actual),
+        (taken.clone(), Expected::NoStream, Some(Revision(0)))
+    );
     assert_eq!(whole(&*store, &free).await.len(), 0);
     assert_eq!(whole(&*store, &taken).await.len(), 1);
     let both = Append {
-        writes: vec![write(&free, Expected::NoStream, 2), write(&taken, Expected::Exact(Revision(0)), 1)],
+        writes: vec![
+            write(&free, Expected::NoStream, 2),
+            write(&taken, Expected::Exact(Revision(0)), 1),
+        ],
     };
-    let appended = store.append(both).await.expect("the streams stand as expected");
+    let appended = store
+        .append(both)
+        .await
+        .expect("the streams stand as expected");
     assert_eq!(appended.revisions, [Revision(1), Revision(1)]);
 }
 
@@ -115,7 +158,11 @@ pub async fn of_sixty_four_writers_each_revision_has_one(subject: &impl StoreUnd
             }
         }
     }
-    let stored: Vec<_> = whole(&*store, &stream).await.iter().map(|event| event.id).collect();
+    let stored: Vec<_> = whole(&*store, &stream)
+        .await
+        .iter()
+        .map(|event| event.id)
+        .collect();
     let expected: Vec<_> = (0..5).map(|round| winners[&round]).collect();
     assert_eq!(stored, expected);
 }

@@ -5,7 +5,6 @@ use std::convert::Infallible;
 use cqrs_es::event_sink::EventSink;
 use cqrs_es::{Aggregate, DomainEvent};
 use serde::{Deserialize, Serialize};
-use sqlx::ConnectOptions as _;
 use sqlx08::postgres::PgPoolOptions;
 
 use super::{EVENTS_A_STREAM, Outcome, RECORD, Setting, closed_loop};
@@ -63,12 +62,11 @@ impl Aggregate for Mailbox {
 }
 
 pub(super) async fn run(setting: &Setting<'_>, database: &str) -> Outcome {
-    let options = setting.cluster.connect_options().clone().database(database);
     let writers = u32::try_from(setting.writers).expect("few writers");
     let pool = PgPoolOptions::new()
         .max_connections(writers)
         .min_connections(writers)
-        .connect(options.to_url_lossy().as_str())
+        .connect(&setting.cluster.url(database))
         .await
         .expect("the database is new");
     sqlx08::query(SCHEMA)

@@ -88,7 +88,8 @@ fn mixed(a: u64, b: u64) -> [u8; 16] {
     (u128::from(high) << 64 | u128::from(mix(high ^ b))).to_be_bytes()
 }
 
-/// Bytes that start with the number of the event, as those of a UUIDv7 start with the time.
+/// Bytes that start with the number of the event, as those of a UUIDv7 start with the time. What makes a UUID of them
+/// overwrites bits further on.
 fn ordered(writer: u64, number: u64) -> [u8; 16] {
-    (u128::from(number) << 64 | u128::from(writer)).to_be_bytes()
+    (u128::from(number) << 88 | u128::from(writer)).to_be_bytes()
 }

@@ -30,12 +30,11 @@ pub(crate) async fn run(arguments: Dev) -> anyhow::Result<ExitCode> {
     if !secrets.exists() {
         keygen::write(&secrets)?;
     }
-    let (cluster, url) = match &arguments.database_url {
-        Some(url) => (None, url.clone()),
-        None => {
-            let (cluster, url) = private_postgres(&folder).await?;
-            (Some(cluster), url)
-        }
+    let (cluster, url) = if let Some(url) = &arguments.database_url {
+        (None, url.clone())
+    } else {
+        let (cluster, url) = private_postgres(&folder).await?;
+        (Some(cluster), url)
     };
     // So that `replay` and `audit` find the database of a running `dev`.
     write_private(&folder.join(database::URL_FILE), url.as_bytes())?;

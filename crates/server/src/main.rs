@@ -43,7 +43,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(arguments) => serve::serve(arguments).await,
         Command::Worker(arguments) => serve::worker(arguments).await,
         Command::Migrate(arguments) => serve::migrate(arguments).await,
-        Command::CheckConfig(arguments) => serve::check_config(arguments),
+        Command::CheckConfig(arguments) => serve::check_config(&arguments),
         Command::Keygen(arguments) => keygen::run(&arguments),
         Command::Replay(arguments) => database::replay(arguments).await,
         Command::Audit(arguments) => database::audit(arguments).await,

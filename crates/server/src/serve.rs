@@ -37,7 +37,7 @@ pub(crate) async fn migrate(arguments: Configured) -> anyhow::Result<ExitCode> {
 }
 
 /// Says what is wrong with the configuration, as far as that can be told without starting anything.
-pub(crate) fn check_config(arguments: Configured) -> anyhow::Result<ExitCode> {
+pub(crate) fn check_config(arguments: &Configured) -> anyhow::Result<ExitCode> {
     let config = Config::load(arguments.config.as_deref())?;
     keygen::read(&config.secrets.file)?;
     if let Some(files) = &config.tls {

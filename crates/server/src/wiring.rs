@@ -91,7 +91,7 @@ pub(crate) async fn start(
     let secrets = keygen::read(&config.secrets.file)?;
     let store = start_store(config, lifecycle).await?;
     let progress = Model::progress();
-    let following = start_subscription(&store, workers, &progress, lifecycle)?;
+    let following = start_subscription(&store, workers, &progress, lifecycle);
     let connections = Connections {
         at_most: config.database.connections,
         ..Connections::default()
@@ -121,7 +121,7 @@ pub(crate) async fn start_worker(
     let metrics = telemetry::start_metrics()?;
     let store = start_store(config, lifecycle).await?;
     let progress = Model::progress();
-    start_subscription(&store, true, &progress, lifecycle)?;
+    start_subscription(&store, true, &progress, lifecycle);
     let queries = Queries::new(
         store.database.clone(),
         Connections::default(),
@@ -170,7 +170,7 @@ fn start_subscription(
     workers: bool,
     progress: &Progress,
     lifecycle: &Lifecycle,
-) -> anyhow::Result<subscription::Handle> {
+) -> subscription::Handle {
     let projections = if workers {
         MODELS.iter().map(|model| model.projection()).collect()
     } else {
@@ -191,7 +191,7 @@ fn start_subscription(
         subscription.run(token).await;
         Ok(())
     });
-    Ok(handle)
+    handle
 }
 
 /// What the hub listens to: new messages, and devices that are gone.

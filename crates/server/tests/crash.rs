@@ -3,6 +3,8 @@
 //! What was answered 200 must arrive, at least once and in order; no one-time pre-key may be given to two callers; and in
 //! the end the read models must be what the log says.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,5 +1,7 @@
 //! Starting and stopping, as somebody sees it who has only read the README.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::process::Command;

@@ -1,5 +1,7 @@
 //! A slow reader costs the server next to nothing, however much waits for it.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::time::Duration;

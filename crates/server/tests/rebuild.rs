@@ -1,5 +1,7 @@
 //! The read models are thrown away and built anew while people go on writing to each other.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! The tour in the README works as it is printed there.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::process::Command;

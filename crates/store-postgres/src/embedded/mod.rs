@@ -34,9 +34,17 @@ const ROLE: &str = "heliograph";
 /// How long a cluster may take to answer: recovery after a crash replays the write-ahead log first.
 const READY_WITHIN: Duration = Duration::from_mins(2);
 
+/// What stands in the way of a start may be gone a moment later ([`is_passing`]); each attempt comes after a pause.
+const START_ATTEMPTS: usize = 20;
+
+/// Whether what Postgres complains of passes by itself.
+///
 /// Another process may take the port between our look and Postgres' own, and the sessions of a killed postmaster may
-/// hold its shared memory for a moment. Postgres says of both that something is in use.
-const START_ATTEMPTS: usize = 5;
+/// hold its shared memory for a moment: something is "in use". Or the guard of an owner that has just been killed was
+/// starting Postgres again at that very moment: a pid file "already exists", until that guard notices.
+fn is_passing(complaint: &str) -> bool {
+    complaint.contains("in use") || complaint.contains("already exists")
+}
 
 /// How to run a private cluster.
 #[derive(Clone, Debug)]
@@ -252,12 +260,11 @@ async fn launch(
         let mut guard = Guard::spawn(binaries, place, options, port, stdin)?;
         match ready(&mut guard, place, &connect_options(port, password)).await {
             Ok(()) => return Ok((guard, port)),
-            Err(e) if attempt == START_ATTEMPTS || !place.log_tail().contains("in use") => {
-                return Err(e);
-            }
+            Err(e) if attempt == START_ATTEMPTS || !is_passing(&place.log_tail()) => return Err(e),
             Err(_) => attempt += 1,
         }
         sleep(Duration::from_millis(300)).await;
+        leftover::stop(binaries, place).await?;
     }
 }
 

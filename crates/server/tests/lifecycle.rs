@@ -17,7 +17,7 @@ async fn dev_needs_nothing_stops_without_a_trace_and_keeps_its_data() {
     let started = Instant::now();
     let server = DevServer::start(data.path());
     // The bar is 10 s on a quiet machine with a release build; this only catches a start that hangs.
-    assert!(started.elapsed() < Duration::from_secs(60));
+    assert!(started.elapsed() < Duration::from_mins(1));
     assert!(
         server.greeting.contains("ca.pem") && server.greeting.contains("123456"),
         "{}",
@@ -81,7 +81,7 @@ async fn a_killed_postgres_comes_back_under_the_running_server() {
         .unwrap();
     signal("KILL", server.postmaster());
     let whoami = format!("{}/v1/accounts/whoami", server.http);
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         let answer = call(
             &client,

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use api::ws::frame::{Frame, ResponseFrame};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use bytes::Bytes;
 use futures::{SinkExt as _, StreamExt as _};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::json;
@@ -83,7 +82,7 @@ async fn a_thousand_large_messages_for_a_slow_reader_do_not_pile_up_in_memory() 
         let Message::Binary(bytes) = socket.next().await.unwrap().unwrap() else {
             continue;
         };
-        let Ok(Frame::Request(request)) = Frame::decode(Bytes::from(bytes)) else {
+        let Ok(Frame::Request(request)) = Frame::decode(bytes) else {
             panic!("not a request")
         };
         assert_eq!(request.path.as_deref(), Some("/api/v1/message"));

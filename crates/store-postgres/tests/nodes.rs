@@ -49,7 +49,7 @@ async fn of_writers_on_two_nodes_each_revision_has_one() {
             match outcome {
                 Ok(appended) => assert_eq!(appended.revisions, [Revision(round + 1)]),
                 Err(AppendError::WrongRevision { actual, .. }) => {
-                    assert_eq!(actual, Some(Revision(round + 1)))
+                    assert_eq!(actual, Some(Revision(round + 1)));
                 }
                 Err(error) => panic!("{error}"),
             }

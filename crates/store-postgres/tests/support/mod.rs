@@ -42,7 +42,7 @@ pub(crate) async fn persist(store: &dyn EventStore, append: Append) -> Acknowled
                 return ids(&append).into_iter().rev().zip(positions).collect();
             }
             Err(AppendError::Unavailable(_) | AppendError::Overloaded { .. }) => {
-                tokio::task::yield_now().await
+                tokio::task::yield_now().await;
             }
             Err(error) => panic!("an append without expectations was refused: {error}"),
         }

@@ -1,5 +1,7 @@
 //! Death: of Postgres, and of the process that appends. Nothing that was acknowledged is lost.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "support/mod.rs"]
 mod support;
 

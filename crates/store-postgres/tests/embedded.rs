@@ -1,5 +1,7 @@
 //! The private cluster: made, reused, cleaned up after, and gone with its owner.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 

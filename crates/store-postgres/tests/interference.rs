@@ -1,5 +1,7 @@
 //! What others do to the database while the store appends: slow, rolled-back and killed transactions, lost answers.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "support/proxy.rs"]
 mod proxy;
 #[path = "support/mod.rs"]

@@ -1,5 +1,7 @@
 //! What the database itself guards, and what people see in it.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::sync::Arc;
 
 use events::store::{AppendError, EventStore, Expected, Position, ReadError, Revision};

@@ -12,6 +12,7 @@ use futures::future::join_all;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use store_postgres::embedded::Cluster;
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
 /// A stream gets this many events before the next one begins.
 const EVENTS_A_STREAM: u64 = 20;
@@ -94,26 +95,31 @@ async fn admin(cluster: &Cluster, sql: String) {
     connection.close().await.expect("the connection closes");
 }
 
-/// Lets each writer append one event after the other for as long as the run lasts. `append` gets the number of the
-/// writer and of the event.
-async fn closed_loop<'a, F: Future<Output = ()>>(
+/// Lets each writer, a task of its own, append one event after the other for as long as the run lasts. `append` gets the
+/// number of the writer and of the event.
+async fn closed_loop<F: Future<Output = ()> + Send>(
     setting: &Setting<'_>,
-    append: impl Fn(usize, u64) -> F + Copy + Send + Sync + 'a,
+    append: impl Fn(usize, u64) -> F + Clone + Send + 'static,
 ) -> (Outcome, usize) {
-    let started = Instant::now();
-    let writer = async |number| {
-        let mut latencies = Vec::new();
-        while started.elapsed() < setting.duration {
-            let asked = Instant::now();
-            append(number, latencies.len() as u64).await;
-            latencies.push(asked.elapsed());
-        }
-        latencies
-    };
-    let mut latencies: Vec<Duration> = join_all((0..setting.writers).map(writer))
-        .await
-        .into_iter()
-        .flatten()
+    let (started, duration) = (Instant::now(), setting.duration);
+    let writers = TaskTracker::new();
+    let tasks: Vec<_> = (0..setting.writers)
+        .map(|number| {
+            let append = append.clone();
+            writers.spawn(async move {
+                let mut latencies = Vec::new();
+                while started.elapsed() < duration {
+                    let asked = Instant::now();
+                    append(number, latencies.len() as u64).await;
+                    latencies.push(asked.elapsed());
+                }
+                latencies
+            })
+        })
+        .collect();
+    let finished = join_all(tasks).await.into_iter();
+    let mut latencies: Vec<Duration> = finished
+        .flat_map(|writer| writer.expect("no writer panics"))
         .collect();
     let elapsed = started.elapsed();
     latencies.sort_unstable();

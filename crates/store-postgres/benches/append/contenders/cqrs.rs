@@ -1,6 +1,7 @@
 //! The framework that a Rust team would reach for: cqrs-es on postgres-es, a full command (load, handle, commit).
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use cqrs_es::event_sink::EventSink;
 use cqrs_es::{Aggregate, DomainEvent};
@@ -75,13 +76,16 @@ pub(super) async fn run(setting: &Setting<'_>, database: &str) -> Outcome {
         .expect("the database is empty");
     let framework = postgres_es::postgres_cqrs::<Mailbox>(pool.clone(), vec![], ());
     let record: serde_json::Value = serde_json::from_str(RECORD).expect("the record is JSON");
-    let (framework, record) = (&framework, &record);
-    let (outcome, acknowledged) = closed_loop(setting, |writer, number| async move {
-        let aggregate = format!("{writer}-{}", number / EVENTS_A_STREAM);
-        framework
-            .execute(&aggregate, Accepted(record.clone()))
-            .await
-            .expect("nobody else writes to this aggregate");
+    let (framework, record) = (Arc::new(framework), Arc::new(record));
+    let (outcome, acknowledged) = closed_loop(setting, move |writer, number| {
+        let (framework, command) = (framework.clone(), Accepted((*record).clone()));
+        async move {
+            let aggregate = format!("{writer}-{}", number / EVENTS_A_STREAM);
+            framework
+                .execute(&aggregate, command)
+                .await
+                .expect("nobody else writes to this aggregate");
+        }
     })
     .await;
     let stored: i64 = sqlx08::query_scalar("SELECT count(*) FROM events")

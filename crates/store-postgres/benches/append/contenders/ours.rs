@@ -35,12 +35,14 @@ pub(super) async fn run(setting: &Setting<'_>, database: &str) -> Outcome {
     )
     .await
     .expect("the database is migrated");
-    let handle = &store;
-    let (outcome, acknowledged) = closed_loop(setting, |writer, number| async move {
-        handle
-            .append(append(writer, number))
-            .await
-            .expect("nobody else writes to this stream");
+    let (outcome, acknowledged) = closed_loop(setting, move |writer, number| {
+        let store = store.clone();
+        async move {
+            store
+                .append(append(writer, number))
+                .await
+                .expect("nobody else writes to this stream");
+        }
     })
     .await;
     let stored: i64 = sqlx::query_scalar("SELECT count(*) FROM log.events")
@@ -88,7 +90,7 @@ fn mixed(a: u64, b: u64) -> [u8; 16] {
     (u128::from(high) << 64 | u128::from(mix(high ^ b))).to_be_bytes()
 }
 
-/// Bytes that start with the number of the event, as those of a UUIDv7 start with the time. What makes a UUID of them
+/// Bytes that start with the number of the event, as those of a `UUIDv7` start with the time. What makes a UUID of them
 /// overwrites bits further on.
 fn ordered(writer: u64, number: u64) -> [u8; 16] {
     (u128::from(number) << 88 | u128::from(writer)).to_be_bytes()

@@ -67,7 +67,7 @@ async fn no_acknowledged_append_is_lost_when_postgres_is_killed_under_load() {
     MIGRATOR.run(&pool).await.unwrap();
     let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());
     let options = Options {
-        reconnect_within: Duration::from_secs(60),
+        reconnect_within: Duration::from_mins(1),
         ..Options::new(pool)
     };
     let clock = Arc::new(FrozenClock::default());

@@ -187,7 +187,7 @@ async fn a_stop_flushes_what_is_queued_and_refuses_what_comes_after() {
     let waiting = futures::future::join_all(appends.into_iter().map(|append| store.append(append)));
     let stopping = async {
         tokio::join!(database.stop_stores(), async {
-            holding.rollback().await.unwrap()
+            holding.rollback().await.unwrap();
         });
     };
     let (outcomes, ()) = futures::future::join(waiting, stopping).await;

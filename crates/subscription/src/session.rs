@@ -59,7 +59,7 @@ impl Session {
         let options = database
             .clone()
             .application_name(&name)
-            .options([("search_path", LIVE_SCHEMA), ("synchronous_commit", "off")]);
+            .options([("search_path", LIVE_SCHEMA)]);
         let connection = PgConnection::connect_with(&options).await?;
         Ok(Self {
             connection,

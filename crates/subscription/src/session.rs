@@ -49,7 +49,8 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Connects. Commits are not waited for to be on disk: rows can be derived again, and never lead the log there.
+    /// Connects. Commits wait for the disk, although rows could be derived again: after a crash of Postgres, nobody may be
+    /// told that an account does not exist that was shown before.
     pub(crate) async fn open(
         database: &PgConnectOptions,
         node: &str,

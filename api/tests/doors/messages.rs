@@ -299,6 +299,7 @@ async fn bodies_that_break_rules_are_refused() {
     }
     let unmappable = [
         json!([1, 2, 3]),
+        json!({ "messages": [[1, 1, 111, "AQID"]] }),
         changed(|body| body["messages"][0]["destinationDeviceId"] = json!(300)),
         changed(|body| body["messages"][0]["content"] = json!("***")),
         changed(|body| body["messages"][0] = Value::Null),

@@ -29,6 +29,7 @@ use crate::http::problem::Problem;
 use crate::http::registration::activation::{ActivationRequest, DeviceKeys};
 use crate::http::registration::attributes::AttributesRequest;
 use crate::http::violations::Violations;
+use crate::http::wire::Object;
 use crate::state::Api;
 
 /// The body.
@@ -38,7 +39,7 @@ pub struct LinkRequest {
     /// The token.
     pub verification_code: Option<String>,
     /// What the device says of itself. What it says of the account means nothing.
-    pub account_attributes: Option<AttributesRequest>,
+    pub account_attributes: Option<Object<AttributesRequest>>,
     /// Keys for both identities, and how to wake the device.
     #[serde(flatten)]
     pub activation: ActivationRequest,
@@ -80,7 +81,7 @@ impl LinkRequest {
             !token.trim().is_empty(),
             "verificationCode must not be blank",
         );
-        let request = self.account_attributes;
+        let request = self.account_attributes.map(|attributes| attributes.0);
         violations.check(request.is_some(), "accountAttributes must not be null");
         // What is not about the device is not for a new device to say.
         let request = request.unwrap_or_default().of_the_device();

@@ -23,7 +23,7 @@ use crate::http::extract::{Agent, Authenticated, Json, Parameters};
 use crate::http::layers::Asked;
 use crate::http::problem::Problem;
 use crate::http::violations::Violations;
-use crate::http::wire::{Base64, non_empty};
+use crate::http::wire::{Base64, Object, non_empty};
 use crate::state::Api;
 
 /// The most keys of each kind in one upload.
@@ -34,13 +34,13 @@ const MAX_KEYS: usize = 100;
 #[serde(rename_all = "camelCase", default)]
 pub struct SetRequest {
     /// One-time Curve25519 keys: a list that is not empty replaces all that are left.
-    pub pre_keys: Option<Vec<EcPreKeyJson>>,
+    pub pre_keys: Option<Vec<Object<EcPreKeyJson>>>,
     /// One-time Kyber keys: a list that is not empty replaces all that are left.
-    pub pq_pre_keys: Option<Vec<KyberPreKeyJson>>,
+    pub pq_pre_keys: Option<Vec<Object<KyberPreKeyJson>>>,
     /// The signed pre-key.
-    pub signed_pre_key: Option<SignedPreKeyJson>,
+    pub signed_pre_key: Option<Object<SignedPreKeyJson>>,
     /// The Kyber key of last resort.
-    pub pq_last_resort_pre_key: Option<KyberPreKeyJson>,
+    pub pq_last_resort_pre_key: Option<Object<KyberPreKeyJson>>,
     /// From clients that registered without keys: the identity key. The first one stays.
     #[serde(deserialize_with = "non_empty")]
     pub identity_key: Option<Base64<EcPublicKey>>,
@@ -76,10 +76,10 @@ impl SetRequest {
                 .identity_key
                 .filter(|_| dialect == Dialect::Seed)
                 .map(|key| key.0),
-            one_time: one_time.into_iter().map(Into::into).collect(),
-            one_time_kyber: one_time_kyber.into_iter().map(Into::into).collect(),
-            signed: self.signed_pre_key.map(Into::into),
-            last_resort: self.pq_last_resort_pre_key.map(Into::into),
+            one_time: one_time.into_iter().map(|key| key.0.into()).collect(),
+            one_time_kyber: one_time_kyber.into_iter().map(|key| key.0.into()).collect(),
+            signed: self.signed_pre_key.map(|key| key.0.into()),
+            last_resort: self.pq_last_resort_pre_key.map(|key| key.0.into()),
         })
     }
 }

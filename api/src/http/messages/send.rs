@@ -32,7 +32,7 @@ use crate::http::extract::{AccessKeyHeader, Json, MaybeAuthenticated, Parameters
 use crate::http::layers::Asked;
 use crate::http::problem::Problem;
 use crate::http::violations::Violations;
-use crate::http::wire::Base64;
+use crate::http::wire::{Base64, Object};
 use crate::state::Api;
 use crate::ws::mailbox::envelope;
 
@@ -41,7 +41,7 @@ use crate::ws::mailbox::envelope;
 pub struct SendRequest {
     /// One for each device of the recipient, each device once.
     #[serde(default)]
-    pub messages: Option<Vec<MessageRequest>>,
+    pub messages: Option<Vec<Object<MessageRequest>>>,
     /// Whether it is for devices that are connected now, and for nobody later.
     #[serde(default)]
     pub online: Option<bool>,
@@ -145,7 +145,7 @@ impl SendRequest {
         violations.check(!requests.is_empty(), "messages must not be empty");
         let mut devices: Vec<_> = requests
             .iter()
-            .map(|message| message.destination_device_id)
+            .map(|message| message.0.destination_device_id)
             .collect();
         devices.sort_unstable();
         violations.check(
@@ -158,7 +158,7 @@ impl SendRequest {
             timestamp,
             "timestamp must be between 0 and 8640000000000000",
         );
-        let parse = |(index, message): (usize, MessageRequest)| {
+        let parse = |(index, Object(message)): (usize, Object<MessageRequest>)| {
             message.parse(
                 &mut violations,
                 index,

@@ -7,25 +7,26 @@ use serde::{Deserialize, Serialize};
 use crate::config::Dialect;
 use crate::http::keys::wire::{KyberPreKeyJson, SignedPreKeyJson};
 use crate::http::violations::Violations;
+use crate::http::wire::Object;
 
 /// The part of a body that activates a device.
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ActivationRequest {
     /// Signed by the account's identity key.
-    pub aci_signed_pre_key: Option<SignedPreKeyJson>,
+    pub aci_signed_pre_key: Option<Object<SignedPreKeyJson>>,
     /// Signed by the number's identity key.
-    pub pni_signed_pre_key: Option<SignedPreKeyJson>,
+    pub pni_signed_pre_key: Option<Object<SignedPreKeyJson>>,
     /// Signed by the account's identity key.
-    pub aci_pq_last_resort_pre_key: Option<KyberPreKeyJson>,
+    pub aci_pq_last_resort_pre_key: Option<Object<KyberPreKeyJson>>,
     /// Signed by the number's identity key.
-    pub pni_pq_last_resort_pre_key: Option<KyberPreKeyJson>,
+    pub pni_pq_last_resort_pre_key: Option<Object<KyberPreKeyJson>>,
     /// Apple's push token.
-    pub apn_token: Option<ApnToken>,
+    pub apn_token: Option<Object<ApnToken>>,
     /// Google's push token.
-    pub gcm_token: Option<GcmToken>,
+    pub gcm_token: Option<Object<GcmToken>>,
     /// Either, in the form that the library of the official desktop client gives it.
-    pub push_token: Option<EitherToken>,
+    pub push_token: Option<Object<EitherToken>>,
 }
 
 /// Apple's token.
@@ -72,13 +73,14 @@ impl ActivationRequest {
         violations: &mut Violations,
         dialect: Dialect,
     ) -> Option<DeviceKeys> {
-        let keys = |signed: Option<SignedPreKeyJson>, last_resort: Option<KyberPreKeyJson>| {
+        let keys = |signed: Option<Object<SignedPreKeyJson>>,
+                    last_resort: Option<Object<KyberPreKeyJson>>| {
             let there = (signed.is_some(), last_resort.is_some());
             let keys = signed
                 .zip(last_resort)
                 .map(|(signed, last_resort)| RepeatedUseKeys {
-                    signed: signed.into(),
-                    last_resort: last_resort.into(),
+                    signed: signed.0.into(),
+                    last_resort: last_resort.0.into(),
                 });
             (there, keys)
         };
@@ -104,9 +106,19 @@ impl ActivationRequest {
         fetches_messages: bool,
         dialect: Dialect,
     ) -> Option<PushToken> {
-        let either = self.push_token.take().unwrap_or_default();
-        let apn = self.apn_token.take().map(|token| token.apn_registration_id);
-        let gcm = self.gcm_token.take().map(|token| token.gcm_registration_id);
+        let either = self
+            .push_token
+            .take()
+            .map(|token| token.0)
+            .unwrap_or_default();
+        let apn = self
+            .apn_token
+            .take()
+            .map(|token| token.0.apn_registration_id);
+        let gcm = self
+            .gcm_token
+            .take()
+            .map(|token| token.0.gcm_registration_id);
         let apn = apn
             .into_iter()
             .chain(either.apn_registration_id)

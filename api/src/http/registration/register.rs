@@ -37,7 +37,7 @@ use crate::http::extract::{Agent, Basic, Json, StrictBasic};
 use crate::http::layers::Asked;
 use crate::http::problem::{Problem, chain};
 use crate::http::violations::Violations;
-use crate::http::wire::{Base64, non_empty};
+use crate::http::wire::{Base64, Object, non_empty};
 use crate::state::Api;
 
 /// The body.
@@ -50,7 +50,7 @@ pub struct RegisterRequest {
     #[serde(deserialize_with = "non_empty")]
     pub recovery_password: Option<Base64<Vec<u8>>>,
     /// What the client says of its device and account.
-    pub account_attributes: Option<AttributesRequest>,
+    pub account_attributes: Option<Object<AttributesRequest>>,
     /// Whether to do without a transfer from the existing device.
     pub skip_device_transfer: Option<bool>,
     /// The account's identity key.
@@ -92,7 +92,10 @@ impl RegisterRequest {
         let dialect = self.dialect(api, &agent);
         tracing::debug!(?dialect, "registering");
         let mut violations = Violations::default();
-        let request = self.account_attributes.take();
+        let request = self
+            .account_attributes
+            .take()
+            .map(|attributes| attributes.0);
         violations.check(request.is_some(), "accountAttributes must not be null");
         let request = request.unwrap_or_default();
         let lock_offered = request.registration_lock.clone().map(Redacted);

@@ -124,10 +124,10 @@ impl<M: Mailbox + 'static> Delivery<M> {
         }
         let present = self.mailbox.present().await?;
         let _ = established.set(present.head);
-        self.wanted = present.head;
+        let signals = *connection.signals.borrow_and_update();
+        self.wanted = present.head.max(signals.queued);
         self.backlog = Some(present.head);
-        let revoked = connection.signals.borrow_and_update().revoked;
-        Ok(present.authentic && revoked <= Some(present.head))
+        Ok(present.authentic && signals.revoked <= Some(present.head))
     }
 
     /// Does one thing that can be done, or waits until there is one.
@@ -140,10 +140,11 @@ impl<M: Mailbox + 'static> Delivery<M> {
         if self.page.is_empty() && self.cursor < self.wanted {
             return self.load_page().await.map_err(|error| unavailable(&error));
         }
+        let room = self.desk.room();
         if self
             .page
             .front()
-            .is_some_and(|next| self.is_passed_over(next) || self.desk.room().admits(size(next)))
+            .is_some_and(|next| room.admits(self.to_send(next)))
         {
             return self.send_next(outbox).await;
         }
@@ -185,8 +186,17 @@ impl<M: Mailbox + 'static> Delivery<M> {
         if caught_up && !more {
             self.cursor = self.cursor.max(self.wanted);
         }
-        self.page.extend(messages);
+        self.page = messages.into();
         Ok(())
+    }
+
+    /// The bytes that a message puts in flight.
+    fn to_send(&self, message: &InboxMessage) -> usize {
+        if self.is_passed_over(message) {
+            0
+        } else {
+            size(message)
+        }
     }
 
     fn is_passed_over(&self, message: &InboxMessage) -> bool {
@@ -198,6 +208,9 @@ impl<M: Mailbox + 'static> Delivery<M> {
         let Some(next) = self.page.pop_front() else {
             return Ok(());
         };
+        if self.page.is_empty() {
+            self.page = VecDeque::new(); // an idle session keeps no room for a page
+        }
         let backlog = self.backlog.is_some_and(|end| next.entry.cursor.0 <= end);
         let message = delivered(&next.entry);
         if self.is_passed_over(&next) {
@@ -328,7 +341,7 @@ fn size(message: &InboxMessage) -> usize {
 }
 
 /// A request of the server.
-pub(crate) fn push_frame(id: u64, path: &str, body: Option<Bytes>, clock: &dyn Clock) -> Message {
+fn push_frame(id: u64, path: &str, body: Option<Bytes>, clock: &dyn Clock) -> Message {
     let frame = RequestFrame {
         verb: Some("PUT".to_owned()),
         path: Some(path.to_owned()),

@@ -11,6 +11,9 @@ use tokio::sync::Notify;
 
 use crate::limits::socket as limits;
 
+/// Messages for which an idle session keeps room.
+const IDLE_ROOM: usize = 4;
+
 /// Messages on their way.
 #[derive(Default)]
 pub(crate) struct Desk {
@@ -77,6 +80,9 @@ impl Desk {
         let Some(sent) = state.in_flight.remove(&id) else {
             return;
         };
+        if state.in_flight.is_empty() {
+            state.in_flight.shrink_to(IDLE_ROOM);
+        }
         state.bytes -= sent.bytes;
         match sent.message {
             Some(message) if (200..300).contains(&status) => {
@@ -91,14 +97,15 @@ impl Desk {
         self.answered.notify_one();
     }
 
-    /// How many more messages, and how many more bytes of them, may go out. With nothing in flight one message may go
-    /// whatever its size.
+    /// How many more messages, and how many more bytes of them, may go out. Messages that are answered and not stored
+    /// count as messages, not as bytes. On an empty desk one message may go whatever its size.
     pub(crate) fn room(&self) -> Room {
         let state = self.state();
+        let messages = state.in_flight.len() + state.acknowledged.len();
         Room {
-            messages: limits::ENVELOPES.saturating_sub(state.in_flight.len()),
+            messages: limits::ENVELOPES.saturating_sub(messages),
             bytes: limits::ENVELOPE_BYTES.saturating_sub(state.bytes),
-            empty: state.in_flight.is_empty(),
+            empty: messages == 0,
         }
     }
 
@@ -107,6 +114,9 @@ impl Desk {
         let mut state = self.state();
         let count = state.acknowledged.len().min(limits::ACKNOWLEDGEMENTS);
         let taken: Vec<_> = state.acknowledged.drain(..count).collect();
+        if state.acknowledged.is_empty() {
+            state.acknowledged.shrink_to(IDLE_ROOM);
+        }
         (!taken.is_empty()).then(|| Flush {
             backlog: taken.iter().filter(|one| one.backlog).count(),
             messages: taken.into_iter().map(|one| one.message).collect(),
@@ -194,10 +204,15 @@ mod tests {
         desk.send(0, sent(1, limits::ENVELOPE_BYTES - 5));
         assert!(desk.room().admits(5) && !desk.room().admits(6));
         desk.answer(0, 200);
-        for id in 0..limits::ENVELOPES {
+        for id in 1..limits::ENVELOPES {
             assert!(desk.room().admits(1));
             desk.send(id as u64, sent(1, 1));
         }
-        assert!(!desk.room().admits(0));
+        assert!(
+            !desk.room().admits(0),
+            "what is answered and not stored counts, too"
+        );
+        desk.take_acknowledged().unwrap();
+        assert!(desk.room().admits(1));
     }
 }

@@ -1,12 +1,13 @@
 //! Append throughput, beside what it is measured against, on one private Postgres with fsync on.
 //!
-//! `cargo bench -p store-postgres --bench append -- [--rounds 5] [--seconds 5]`
+//! `cargo bench -p store-postgres --bench append -- [--rounds 3] [--seconds 5] [--writers 64] [--only ours]`
 //!
 //! Every design is run in each round, one after the other, so that a disk that drifts drifts for all; what counts is the
 //! ratio of two runs of the same round. Each run counts the rows it has left and fails if an acknowledged one is missing.
 
 mod contenders;
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use contenders::{Contender, Setting};
@@ -65,22 +66,33 @@ fn main() {
     report(&runs, usize::try_from(rounds).expect("few rounds"));
 }
 
-/// The number after `name` on the command line.
-fn argument(name: &str) -> Option<u64> {
+/// What follows `name` on the command line.
+fn argument<T: FromStr>(name: &str) -> Option<T> {
     let mut arguments = std::env::args().skip_while(|argument| argument != name);
     let value = arguments.nth(1)?;
     Some(
         value
             .parse()
-            .unwrap_or_else(|_| panic!("{name} {value}: a number is needed")),
+            .unwrap_or_else(|_| panic!("{name} {value} makes no sense")),
     )
 }
 
 async fn measure(cluster: &Cluster, rounds: u64, duration: Duration) -> Vec<Run> {
     let mut runs = Vec::new();
+    let (writers_only, contender_only) =
+        (argument::<usize>("--writers"), argument::<String>("--only"));
     for round in 0..usize::try_from(rounds).expect("few rounds") {
-        for writers in WRITERS {
+        for writers in WRITERS
+            .into_iter()
+            .filter(|writers| writers_only.is_none_or(|only| only == *writers))
+        {
             for contender in Contender::ALL {
+                if contender_only
+                    .as_ref()
+                    .is_some_and(|only| *only != contender.to_string())
+                {
+                    continue;
+                }
                 if contender == Contender::CqrsEs && writers == 256 {
                     continue; // its pool would need as many connections
                 }

@@ -84,11 +84,10 @@ impl Appender {
     /// Works until the queue is closed and empty.
     pub(crate) async fn run(mut self, mut waiting: Waiting) {
         while let Some(requests) = waiting.batch().await {
-            let batch = Batch::new(requests);
-            let requests = u32::try_from(batch.len()).unwrap_or(u32::MAX);
-            metrics::histogram!("log_append_batch_requests").record(f64::from(requests));
-            let started = Instant::now();
-            self.settle(batch).await;
+            let (started, count) = (Instant::now(), requests.len());
+            self.settle(Batch::new(requests)).await;
+            metrics::histogram!("log_append_batch_requests")
+                .record(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
             metrics::histogram!("log_append_batch_seconds").record(started.elapsed().as_secs_f64());
         }
         if let Some(connection) = self.connection.take() {

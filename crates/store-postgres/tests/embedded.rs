@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -14,15 +16,16 @@ const OWNED_FOLDER: &str = "HELIOGRAPH_TEST_OWNED_FOLDER";
 
 /// A folder that the unprivileged user of Postgres can reach.
 fn folder() -> TempDir {
+    folder_with_mode(0o755)
+}
+
+/// A folder with exactly this mode, whatever the umask.
+fn folder_with_mode(mode: u32) -> TempDir {
     let folder = tempfile::Builder::new()
         .prefix("heliograph-embedded-")
         .tempdir_in("/var/tmp")
         .unwrap();
-    std::fs::set_permissions(
-        folder.path(),
-        std::os::unix::fs::PermissionsExt::from_mode(0o755),
-    )
-    .unwrap();
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();
     folder
 }
 
@@ -105,8 +108,7 @@ async fn nobody_gets_in_without_the_password() {
 
 #[tokio::test]
 async fn a_folder_that_the_unprivileged_user_cannot_reach_has_a_stand_in() {
-    // Mode 0700, and ours.
-    let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+    let folder = folder_with_mode(0o700);
     let cluster = Cluster::start(&options(folder.path())).await.unwrap();
     assert_eq!(answer(&cluster).await, 42);
     let used = cluster.directory().to_owned();

@@ -1,7 +1,10 @@
 //! What the doors need from outside around these rules. The server implements them.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use events::E164;
+use events::account::PushToken;
 use events::values::Redacted;
 use events::verification::Transport;
 
@@ -63,4 +66,53 @@ impl ProviderRefusal {
 pub trait CodeMint: Send + Sync + 'static {
     /// A code for a number: six decimal digits, unless the installation says otherwise.
     fn mint(&self, number: &E164) -> Redacted<Box<str>>;
+}
+
+/// Reaches devices that are not connected: through Apple, through Google, or through a service of the operator's.
+///
+/// Nobody but reactors and doors after their success calls it, so that nothing that is replayed can ring a phone.
+#[async_trait]
+pub trait PushTransport: Send + Sync + 'static {
+    /// Hands one notification to the service that knows the token.
+    async fn push(&self, to: &PushToken, notification: &Notification) -> Result<(), PushFailed>;
+}
+
+/// What a push tells a device. None of them says from whom or about what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notification {
+    /// Messages wait. What is urgent may wake the device; the rest waits for a good moment of its own.
+    Messages {
+        /// Whether the device should be woken at once.
+        urgent: bool,
+    },
+    /// Proves, by coming back, that the token belongs to whoever verifies a number: lower-case hex.
+    VerificationChallenge(Redacted<Box<str>>),
+    /// Proves, by coming back, that a sender who met a limit is a device of the account: lower-case hex.
+    RateLimitChallenge(Redacted<Box<str>>),
+}
+
+/// Why a push did not go out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PushFailed {
+    /// The service does not know the token, or no longer: it is of no use to anybody.
+    #[error("the push service does not know the token")]
+    InvalidToken,
+    /// The service cannot take it at the moment. It may have said when to try again.
+    #[error("the push service cannot take it at the moment")]
+    Later(Option<Duration>),
+    /// The service refuses, and would refuse again: the operator's credentials or our request are wrong, or the
+    /// installation has no such service.
+    #[error("the push service refuses: {0}")]
+    Refused(&'static str),
+}
+
+/// For installations that push nothing: every push is refused.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PushNothing;
+
+#[async_trait]
+impl PushTransport for PushNothing {
+    async fn push(&self, _: &PushToken, _: &Notification) -> Result<(), PushFailed> {
+        Err(PushFailed::Refused("no push service is configured"))
+    }
 }

@@ -248,6 +248,7 @@ impl<M: Mailbox + 'static> Delivery<M> {
         sent: Sent,
         envelope: Bytes,
     ) -> Result<(), Ending> {
+        metrics::counter!("websocket_envelopes_sent_total").increment(1);
         self.desk.send(self.next_id, sent);
         self.push(outbox, "/api/v1/message", Some(envelope)).await
     }

@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod http;
+pub mod issuing;
 pub mod limits;
 pub mod listen;
 pub mod ports;
@@ -10,6 +11,7 @@ pub mod ws;
 
 pub use config::Config;
 pub use http::router::router;
+pub use issuing::{Issuing, IssuingKeys};
 pub use listen::{Listener, Shutdown, serve};
 pub use state::{Api, EventPosition, Options};
 pub use ws::hub::Hub;

@@ -15,6 +15,7 @@ use http::HeaderName;
 use projections::{Model, Queries};
 
 use crate::config::Config;
+use crate::issuing::Issuing;
 use crate::listen::Shutdown;
 use crate::ports::CaptchaAssessor;
 use crate::ws::hub::Hub;
@@ -41,6 +42,8 @@ pub struct Options {
     pub link_tokens: LinkTokens,
     /// Derives the pseudonyms of numbers.
     pub pnis: PniDeriver,
+    /// Makes and checks credentials.
+    pub issuing: Issuing,
     /// The operator's choices.
     pub config: Config,
     /// The connected devices. Whoever builds this feeds it with live facts ([`Hub::observe`]).

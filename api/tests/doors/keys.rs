@@ -1,6 +1,7 @@
 //! `/v2/keys`.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -18,6 +19,28 @@ fn upload(device: &Device, ec: std::ops::Range<u64>, kyber: std::ops::Range<u64>
         "preKeys": ec.map(ec_pre_key).collect::<Vec<_>>(),
         "pqPreKeys": kyber.map(|id| kyber_pre_key(&device.keys.aci, id)).collect::<Vec<_>>(),
     })
+}
+
+#[tokio::test]
+async fn a_group_member_reaches_both_identities_and_learns_who_is_gone() {
+    let door = Door::open().await;
+    let bob = door.register(NUMBER).await;
+    let fetch = async |shown: &str, target: &str| {
+        let client = door.client().with("group-send-token", shown);
+        let reply = client.get(&format!("/v2/keys/{target}/1")).await;
+        reply.status.as_u16()
+    };
+    let by_pni = format!("PNI:{}", bob.pni);
+    let gone = "00000000-0000-4000-8000-000000000000";
+    for target in [bob.aci.as_str(), &by_pni] {
+        assert_eq!(fetch(&door.group_token(&[target]), target).await, 200);
+    }
+    assert_eq!(fetch(&door.group_token(&[gone]), gone).await, 404);
+    let for_other = door.group_token(&[gone]);
+    assert_eq!(fetch(&for_other, &bob.aci).await, 401, "of another group");
+    let expired = door.group_token(&[&bob.aci]);
+    door.clock.advance(Duration::from_hours(4 * 24));
+    assert_eq!(fetch(&expired, &bob.aci).await, 401, "expired");
 }
 
 #[tokio::test]

@@ -6,5 +6,5 @@ pub mod delete_account;
 pub mod mark_seen;
 pub mod state;
 
-pub use access::Caller;
+pub use access::{Caller, Denied};
 pub use state::{Account, Device, Live};

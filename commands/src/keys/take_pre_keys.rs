@@ -10,8 +10,8 @@ use events::{Aci, DeviceId, RegistrationId, ServiceId, StreamId};
 use futures::future::try_join_all;
 
 use super::state::{PreKeys, slice_of};
-use crate::account::access::{Caller, admits};
-use crate::account::{Account, Device, Live};
+use crate::account::access::Denied;
+use crate::account::{Account, Caller, Device, Live};
 use crate::command::{Command, Refusal, Stop, Unavailable};
 use crate::executor::work::{Loaded, Work};
 use crate::number::resolve;
@@ -55,8 +55,8 @@ pub struct DeviceBundle {
 /// Why no keys are given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TakePreKeysRefused {
-    /// The access key does not open the account, or there is nothing to open.
-    #[error("the access key does not open this account")]
+    /// What the caller shows does not open the account, or there is nothing to open.
+    #[error("what the caller shows does not open this account")]
     Unauthorized,
     /// There is no such account or device, or none of its devices has keys.
     #[error("no keys at this address")]
@@ -65,22 +65,24 @@ pub enum TakePreKeysRefused {
 
 impl Refusal for TakePreKeysRefused {}
 
+impl From<Denied> for TakePreKeysRefused {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Unauthorized => Self::Unauthorized,
+            Denied::NotFound => Self::NotFound,
+        }
+    }
+}
+
 impl TakePreKeys {
     /// Whether the caller may have keys of the account, and of which devices.
     pub fn choose<'a>(
         &self,
         account: Option<&'a Live>,
     ) -> Result<Vec<(DeviceId, &'a Device)>, TakePreKeysRefused> {
-        let absent = match self.caller {
-            Caller::Device(..) => TakePreKeysRefused::NotFound,
-            Caller::AccessKey(_) => TakePreKeysRefused::Unauthorized,
-        };
+        self.caller.reaches(self.target, account.map(Live::lock))?;
+        let absent = TakePreKeysRefused::from(self.caller.absent());
         let account = account.ok_or(absent)?;
-        if let Caller::AccessKey(key) = &self.caller
-            && !admits(account, self.target, key)
-        {
-            return Err(TakePreKeysRefused::Unauthorized);
-        }
         let wanted = |id: &DeviceId| self.device.is_none_or(|device| device == *id);
         let devices = account.devices.iter().filter(|(id, _)| wanted(id));
         let devices: Vec<_> = devices.map(|(id, device)| (*id, device)).collect();

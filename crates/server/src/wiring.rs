@@ -9,7 +9,7 @@ use api::config::DialectSwitch;
 use api::listen::{Shutdown, serve};
 use api::ports::BelieveCaptchas;
 use api::ws::hub::Hub;
-use api::{Api, Options};
+use api::{Api, Issuing, IssuingKeys, Options};
 use commands::Executor;
 use crypto::secrets::ServerSecrets;
 use events::personal::SubjectKeys;
@@ -241,6 +241,7 @@ fn options(
         captchas: Arc::new(BelieveCaptchas),
         clock: store.clock,
         entropy: store.entropy,
+        issuing: Issuing::new(IssuingKeys::from(&secrets)),
         link_tokens: secrets.link_tokens,
         pnis: secrets.phone_numbers,
         config: api_config(config),

@@ -6,7 +6,7 @@ pub mod device;
 pub mod json;
 pub mod path;
 
-pub use access::AccessKeyHeader;
+pub use access::{AccessKeyHeader, TokenBesideCredentials};
 pub use basic::{Basic, StrictBasic};
 pub use device::{AnonymousOnly, Authenticated, MaybeAuthenticated, SocketPeer};
 pub use json::Json;

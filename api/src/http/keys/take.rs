@@ -5,13 +5,12 @@
 //! |---|---|
 //! | 200 | the bundles |
 //! | 400 | a group-send token together with anything else |
-//! | 401 | nothing shown; an access key that does not open the account; a group-send token (none is accepted so far) |
+//! | 401 | nothing shown; an access key or a group-send token that does not open the account |
 //! | 404 | no such account or device, or no keys |
 //! | 422 | neither a device's number nor `*` |
 
 use axum::extract::State;
 use axum::response::IntoResponse;
-use commands::account::Caller;
 use commands::keys::take_pre_keys::{DeviceBundle, PreKeyBundles, TakePreKeys, TakePreKeysRefused};
 use events::values::keys::EcPublicKey;
 use events::{Actor, DeviceId, E164, RegistrationId, ServiceId};
@@ -22,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::wire::{EcPreKeyJson, KyberPreKeyJson, SignedPreKeyJson};
 use crate::http::extract::{
     AccessKeyHeader, Authenticated, Json, MaybeAuthenticated, Segment, Segments,
+    TokenBesideCredentials,
 };
 use crate::http::layers::Asked;
 use crate::http::problem::Problem;
@@ -106,26 +106,14 @@ impl Segment for Which {
     }
 }
 
-/// Who asks, from what they show. Who says who they are needs nothing else.
-fn caller(
-    authenticated: Option<&Authenticated>,
-    access: AccessKeyHeader,
-) -> Result<Caller, Problem> {
-    match (authenticated, access.has_group_token()) {
-        (None, true) if !access.has_key() => Err(Problem::unauthorized()),
-        (_, true) => Err(Problem::bad_request("a group-send token comes alone")),
-        (Some(caller), false) => Ok(Caller::Device(caller.address.aci, caller.address.device)),
-        (None, false) => access.required().map(Caller::AccessKey),
-    }
-}
-
-/// The identity that is meant. A number that does not want to be found is not.
-async fn resolve(api: &Api, target: Target, caller: &Caller) -> Result<ServiceId, Problem> {
+/// The identity that is meant. A number is only known to callers who say who they are, and one that does not want to be
+/// found is not.
+async fn resolve(api: &Api, target: Target, identified: bool) -> Result<ServiceId, Problem> {
     let number = match target {
         Target::Identity(identity) => return Ok(identity),
         Target::Number(number) => number,
     };
-    if matches!(caller, Caller::AccessKey(_)) {
+    if !identified {
         return Err(Problem::unauthorized());
     }
     let account = api
@@ -157,13 +145,24 @@ pub(crate) async fn handler(
     access: AccessKeyHeader,
     segments: Result<Segments<(Target, Which)>, Problem>,
 ) -> Result<impl IntoResponse, Problem> {
-    let caller = caller(authenticated.as_ref(), access)?;
+    if authenticated.is_none() && !access.has_key() && !access.has_group_token() {
+        return Err(Problem::unauthorized());
+    }
     let Segments((target, Which(device))) = segments?;
+    let target = resolve(&api, target, authenticated.is_some()).await?;
+    let caller = access
+        .caller(
+            &api,
+            authenticated.as_ref(),
+            target,
+            TokenBesideCredentials::Refused,
+        )
+        .await?;
     let actor = authenticated
         .as_ref()
         .map_or(Actor::Anonymous, Authenticated::actor);
     let command = TakePreKeys {
-        target: resolve(&api, target, &caller).await?,
+        target,
         device,
         caller,
     };

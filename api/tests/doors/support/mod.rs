@@ -4,21 +4,25 @@ pub(crate) mod client;
 pub(crate) mod device;
 pub(crate) mod socket;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use api::ports::BelieveCaptchas;
-use api::{Api, Config, Hub, Options, Shutdown};
+use api::{Api, Config, Hub, Issuing, IssuingKeys, Options, Shutdown};
 use async_trait::async_trait;
 use axum::Router;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use commands::Executor;
 use commands::ports::{CodeMint, DeliveryFailed, VerificationTransport};
 use crypto::linking::LinkTokens;
 use crypto::phone::PniDeriver;
+use crypto::secrets::ServerSecrets;
+use crypto::zk::group_send::{self, Token};
 use events::personal::SubjectKeys;
+use events::ports::{Clock as _, Entropy};
 use events::store::PayloadStore;
 use events::values::Redacted;
 use events::verification::Transport;
-use events::{E164, EventStore, Family};
+use events::{E164, EventStore, Family, ServiceId};
 use futures::StreamExt as _;
 use projections::{Connections, MODELS, Model, Queries};
 use store_postgres::{PgPayloadStore, PgSubjectKeys};
@@ -31,6 +35,12 @@ pub(crate) use device::Device;
 
 /// The code that is right for every number.
 pub(crate) const CODE: &str = "123456";
+
+/// The secrets of every server of these tests.
+pub(crate) static SECRETS: LazyLock<ServerSecrets> = LazyLock::new(|| {
+    let entropy: &dyn Entropy = &SeededEntropy::new(0x5ec7);
+    ServerSecrets::generate(&mut entropy.rng())
+});
 
 /// A server, with everything that it stands on.
 pub(crate) struct Door {
@@ -144,6 +154,7 @@ impl Door {
             captchas: Arc::new(BelieveCaptchas),
             link_tokens: LinkTokens::new([1; 32]),
             pnis: PniDeriver::new([2; 32]),
+            issuing: Issuing::new(IssuingKeys::from(&*SECRETS)),
             config,
             hub,
             shutdown: shutdown.clone(),
@@ -157,6 +168,14 @@ impl Door {
             shutdown,
             _database: database,
         }
+    }
+
+    /// What a member of a group with these people shows, for one to two days from now.
+    pub(crate) fn group_token(&self, people: &[&str]) -> String {
+        let people = people.iter().map(|id| id.parse::<ServiceId>().unwrap());
+        let expiration = group_send::expiration(self.clock.now());
+        let token = Token::endorsing(&SECRETS.group, people, expiration);
+        BASE64_STANDARD.encode(token.unwrap().to_bytes())
     }
 
     /// A client without credentials.

@@ -70,13 +70,18 @@ impl DerivedKey {
         point: RistrettoPoint,
         tag: &[u8],
     ) -> Result<(), VerificationFailed> {
-        let endorsed = self.secret * point;
-        let expected = Sha256::digest(endorsed.compress().as_bytes());
-        if bool::from(expected[..TAG_LEN].ct_eq(tag)) {
+        if bool::from(self.tag(point).as_slice().ct_eq(tag)) {
             Ok(())
         } else {
             Err(VerificationFailed)
         }
+    }
+
+    /// The tag that endorses the point.
+    pub(super) fn tag(&self, point: RistrettoPoint) -> [u8; TAG_LEN] {
+        let endorsed = self.secret * point;
+        let hash = Sha256::digest(endorsed.compress().as_bytes());
+        *hash.first_chunk().expect("32 bytes start with 16")
     }
 
     /// Endorses points in the order given: `count | R … | length | proof`. There must be at least one.

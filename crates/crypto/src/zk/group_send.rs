@@ -37,6 +37,30 @@ impl Token {
         self.expiration
     }
 
+    /// The token that members make of the endorsements for these recipients; none for nobody. Clients make it; here it
+    /// serves tests and the load generator.
+    pub fn endorsing(
+        params: &ServerSecretParams,
+        recipients: impl IntoIterator<Item = ServiceId>,
+        expiration: Day,
+    ) -> Option<Self> {
+        let expiration = expiration.seconds();
+        let tag = key(params, expiration).tag(sum(recipients)?);
+        Some(Self {
+            tag: tag.to_vec(),
+            expiration,
+        })
+    }
+
+    /// The byte form.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        Writer::default()
+            .tag(0)
+            .counted_bytes(&self.tag)
+            .integer(self.expiration)
+            .finish()
+    }
+
     /// Checks the token for a set of recipients: all that a message is for, in any order, none twice. It is valid up to
     /// and including its last second. For no recipients no token is: anybody could make that one.
     ///
@@ -50,12 +74,14 @@ impl Token {
         if self.expiration < seconds(now) {
             return Err(VerificationFailed);
         }
-        let points = recipients.into_iter().map(uid::m1);
-        let sum = points
-            .reduce(|sum, point| sum + point)
-            .ok_or(VerificationFailed)?;
+        let sum = sum(recipients).ok_or(VerificationFailed)?;
         key(params, self.expiration).check(sum, &self.tag)
     }
+}
+
+fn sum(recipients: impl IntoIterator<Item = ServiceId>) -> Option<RistrettoPoint> {
+    let points = recipients.into_iter().map(uid::m1);
+    points.reduce(|sum, point| sum + point)
 }
 
 /// The members of a group as its server knows them: each a service id encrypted for the group, 65 bytes.

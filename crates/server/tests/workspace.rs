@@ -45,9 +45,11 @@ const MUST_NOT_NAME: &[(&str, &[&str])] = &[
     ("replay", &["axum", "tonic", "reqwest"]),
 ];
 
+const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
+
 fn metadata() -> Metadata {
     MetadataCommand::new()
-        .manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml"))
+        .manifest_path(MANIFEST)
         .no_deps()
         .exec()
         .expect("cargo metadata runs in the workspace")
@@ -131,6 +133,35 @@ fn every_crate_has_a_front_page_and_the_licence() {
             Some("MIT OR Apache-2.0"),
             "{}",
             package.name
+        );
+    }
+}
+
+/// What `deny.toml` allows, without `cargo deny`, so that the one test command says it, too.
+#[test]
+fn every_dependency_has_a_licence_that_may_enter_the_tree() {
+    let rules: toml::Table = include_str!("../../../deny.toml")
+        .parse()
+        .expect("deny.toml is TOML");
+    let allowed: BTreeSet<_> = rules["licenses"]["allow"]
+        .as_array()
+        .expect("licenses.allow is a list")
+        .iter()
+        .map(|name| name.as_str().expect("of names"))
+        .collect();
+    let everything = MetadataCommand::new()
+        .manifest_path(MANIFEST)
+        .other_options(["--locked".to_owned()])
+        .exec()
+        .expect("cargo metadata runs in the workspace");
+    assert!(everything.packages.len() > 100);
+    for package in everything.packages {
+        let (name, licence) = (&package.name, package.license.unwrap_or_default());
+        let expression = spdx::Expression::parse_mode(&licence, spdx::ParseMode::LAX)
+            .unwrap_or_else(|e| panic!("{name} has no licence that can be read, {licence:?}: {e}"));
+        assert!(
+            expression.evaluate(|asked| allowed.contains(asked.to_string().as_str())),
+            "{name} is under {licence}, which deny.toml does not allow"
         );
     }
 }

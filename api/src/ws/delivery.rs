@@ -7,10 +7,8 @@ use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::extract::ws::Message;
 use bytes::Bytes;
 use events::Position;
-use events::ports::Clock;
 use futures::FutureExt as _;
 use futures::future::OptionFuture;
 use projections::inbox::{InboxCursor, InboxMessage, InboxPage};
@@ -21,9 +19,9 @@ use tracing::{debug, error, warn};
 use crate::http::problem::chain;
 use crate::ws::desk::{Desk, Flush, Sent};
 use crate::ws::ending::Ending;
-use crate::ws::frame::{Frame, RequestFrame};
 use crate::ws::hub::Connection;
 use crate::ws::mailbox::{Mailbox, MailboxUnavailable, NotAcknowledged, delivered, envelope};
+use crate::ws::wire::Wire;
 
 /// Bytes of content that are read from the inbox at a time (or one message, if it has more).
 const PAGE: usize = 128 * 1024;
@@ -37,9 +35,9 @@ const SETTLEMENT: Duration = Duration::from_secs(5);
 type Flushing = Pin<Box<dyn Future<Output = (Flush, Result<(), NotAcknowledged>)> + Send>>;
 
 /// The delivery of one session.
-pub(crate) struct Delivery<M> {
+pub(crate) struct Delivery<M, W> {
     mailbox: Arc<M>,
-    clock: Arc<dyn Clock>,
+    wire: W,
     desk: Arc<Desk>,
     /// Whether the client asked for stories. They count as delivered otherwise.
     stories: bool,
@@ -56,16 +54,11 @@ pub(crate) struct Delivery<M> {
     flushing: Option<Flushing>,
 }
 
-impl<M: Mailbox + 'static> Delivery<M> {
-    pub(crate) fn new(
-        mailbox: Arc<M>,
-        clock: Arc<dyn Clock>,
-        desk: Arc<Desk>,
-        stories: bool,
-    ) -> Self {
+impl<M: Mailbox + 'static, W: Wire> Delivery<M, W> {
+    pub(crate) fn new(mailbox: Arc<M>, wire: W, desk: Arc<Desk>, stories: bool) -> Self {
         Self {
             mailbox,
-            clock,
+            wire,
             desk,
             stories,
             next_id: 1,
@@ -82,7 +75,7 @@ impl<M: Mailbox + 'static> Delivery<M> {
         &mut self,
         connection: &mut Connection,
         established: &OnceLock<Position>,
-        outbox: mpsc::Sender<Message>,
+        outbox: mpsc::Sender<W::Frame>,
     ) -> Ending {
         match self.begin(connection, established).await {
             Ok(true) => {}
@@ -134,7 +127,7 @@ impl<M: Mailbox + 'static> Delivery<M> {
     async fn step(
         &mut self,
         connection: &mut Connection,
-        outbox: &mpsc::Sender<Message>,
+        outbox: &mpsc::Sender<W::Frame>,
     ) -> Result<(), Ending> {
         self.flush_if_due();
         if self.page.is_empty() && self.cursor < self.wanted {
@@ -150,10 +143,8 @@ impl<M: Mailbox + 'static> Delivery<M> {
         }
         if self.backlog_is_done() {
             self.backlog = None;
-            return self
-                .push(outbox, "/api/v1/queue/empty", None)
-                .await
-                .map(drop);
+            let notice = self.wire.queue_empty(self.next_id);
+            return self.push(outbox, notice).await;
         }
         let flushed: OptionFuture<_> = self.flushing.as_mut().into();
         tokio::select! {
@@ -204,7 +195,7 @@ impl<M: Mailbox + 'static> Delivery<M> {
     }
 
     /// Sends the first message of the page, or passes it over.
-    async fn send_next(&mut self, outbox: &mpsc::Sender<Message>) -> Result<(), Ending> {
+    async fn send_next(&mut self, outbox: &mpsc::Sender<W::Frame>) -> Result<(), Ending> {
         let Some(next) = self.page.pop_front() else {
             return Ok(());
         };
@@ -228,7 +219,7 @@ impl<M: Mailbox + 'static> Delivery<M> {
 
     async fn send_ephemeral(
         &mut self,
-        outbox: &mpsc::Sender<Message>,
+        outbox: &mpsc::Sender<W::Frame>,
         envelope: Bytes,
     ) -> Result<(), Ending> {
         if !self.desk.room().admits(envelope.len()) {
@@ -244,22 +235,21 @@ impl<M: Mailbox + 'static> Delivery<M> {
 
     async fn send(
         &mut self,
-        outbox: &mpsc::Sender<Message>,
+        outbox: &mpsc::Sender<W::Frame>,
         sent: Sent,
         envelope: Bytes,
     ) -> Result<(), Ending> {
         metrics::counter!("websocket_envelopes_sent_total").increment(1);
         self.desk.send(self.next_id, sent);
-        self.push(outbox, "/api/v1/message", Some(envelope)).await
+        let message = self.wire.message(self.next_id, envelope);
+        self.push(outbox, message).await
     }
 
     async fn push(
         &mut self,
-        outbox: &mpsc::Sender<Message>,
-        path: &str,
-        body: Option<Bytes>,
+        outbox: &mpsc::Sender<W::Frame>,
+        frame: W::Frame,
     ) -> Result<(), Ending> {
-        let frame = push_frame(self.next_id, path, body, &*self.clock);
         self.next_id += 1;
         outbox.send(frame).await.map_err(|_| Ending::Left)
     }
@@ -341,20 +331,8 @@ fn size(message: &InboxMessage) -> usize {
     message.content.as_ref().map_or(0, Bytes::len)
 }
 
-/// A request of the server.
-fn push_frame(id: u64, path: &str, body: Option<Bytes>, clock: &dyn Clock) -> Message {
-    let frame = RequestFrame {
-        verb: Some("PUT".to_owned()),
-        path: Some(path.to_owned()),
-        body,
-        id: Some(id),
-        headers: vec![format!("X-Signal-Timestamp: {}", clock.now())],
-    };
-    Message::Binary(Frame::Request(frame).encode())
-}
-
 fn unavailable(error: &(dyn std::error::Error + 'static)) -> Ending {
-    error!(cause = %chain(error), "closing a socket with 1011: its mailbox cannot be served");
+    error!(cause = %chain(error), "ending a session: its mailbox cannot be served");
     Ending::MailboxUnavailable
 }
 

@@ -1,13 +1,15 @@
 //! The WebSocket: requests in both directions over one connection, and the delivery of messages.
 
 mod delivery;
-mod desk;
-mod ending;
+pub(crate) mod desk;
+pub(crate) mod ending;
 pub mod frame;
 pub mod hub;
-mod inbox;
+pub(crate) mod inbox;
 pub(crate) mod mailbox;
+pub(crate) mod post;
 mod reader;
 mod requests;
-mod session;
+pub(crate) mod session;
 pub(crate) mod upgrade;
+pub(crate) mod wire;

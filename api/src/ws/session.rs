@@ -2,13 +2,11 @@
 //! until one of these ends it.
 
 use std::future::pending;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
-use events::Position;
 use events::ports::Clock;
-use futures::future::Either;
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt as _, StreamExt as _};
 use tokio::sync::{mpsc, watch};
@@ -16,13 +14,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::limits::socket as limits;
-use crate::ws::delivery::Delivery;
 use crate::ws::desk::Desk;
 use crate::ws::ending::Ending;
-use crate::ws::hub::{Connection, Signals};
+use crate::ws::hub::Connection;
 use crate::ws::mailbox::Mailbox;
+use crate::ws::post::{Post, deliver};
 use crate::ws::reader::{Handler, Reader};
 use crate::ws::requests::Tunnel;
+use crate::ws::wire::SocketWire;
 
 /// What a socket is served with.
 pub(crate) struct Session<M> {
@@ -66,7 +65,7 @@ impl<M: Mailbox + 'static> Session<M> {
         let mut reader = Reader::new(self.tunnel, self.handler, Arc::clone(&desk), outbox.clone());
         let mut post = self
             .device
-            .map(|device| Post::new(device, self.clock, desk));
+            .map(|device| Post::new(device, SocketWire(self.clock), desk));
         let written = watch::Sender::new(());
         let ending = tokio::select! {
             biased;
@@ -92,7 +91,7 @@ async fn close<M: Mailbox + 'static>(
     ending: Ending,
     mut reader: Reader,
     mut line: Line,
-    mut post: Option<&mut Post<M>>,
+    mut post: Option<&mut Post<M, SocketWire>>,
 ) {
     reader.finish(&mut line.sink, &mut line.frames).await;
     say_farewell(&mut line.sink, ending.frame()).await;
@@ -103,88 +102,6 @@ async fn close<M: Mailbox + 'static>(
         reader.linger(&mut line.stream).await;
         if let Some(post) = post.as_mut() {
             post.settle().await;
-        }
-    }
-}
-
-/// A device's side of a session: its place in the hub and the delivery of its messages.
-struct Post<M> {
-    connection: Connection,
-    delivery: Delivery<M>,
-    delivers: bool,
-}
-
-impl<M: Mailbox + 'static> Post<M> {
-    fn new(device: DeviceSession<M>, clock: Arc<dyn Clock>, desk: Arc<Desk>) -> Self {
-        let DeviceSession {
-            connection,
-            mailbox,
-            delivers,
-            stories,
-        } = device;
-        Self {
-            connection,
-            delivery: Delivery::new(mailbox, clock, desk, stories),
-            delivers,
-        }
-    }
-
-    async fn settle(&mut self) {
-        self.delivery.settle().await;
-        self.connection.settle();
-    }
-}
-
-/// Runs the delivery, and ends it the moment the device is displaced or has to prove itself anew.
-async fn deliver<M: Mailbox + 'static>(
-    post: Option<&mut Post<M>>,
-    outbox: mpsc::Sender<Message>,
-) -> Ending {
-    let Some(Post {
-        connection,
-        delivery,
-        delivers,
-    }) = post
-    else {
-        drop(outbox);
-        return pending().await;
-    };
-    let established = OnceLock::new();
-    let signals = connection.signals.clone();
-    let working = match delivers {
-        true => Either::Left(delivery.run(connection, &established, outbox)),
-        false => Either::Right(delivery.watch_over(connection, &established)),
-    };
-    tokio::select! {
-        biased;
-        ending = call_off(signals, &established) => ending,
-        ending = working => ending,
-    }
-}
-
-/// Ends with the reason why the socket may not go on.
-async fn call_off(
-    mut signals: watch::Receiver<Signals>,
-    established: &OnceLock<Position>,
-) -> Ending {
-    let ending = |signals: &Signals| {
-        // What had happened when the session began, it has looked into itself.
-        let revoked = signals
-            .revoked
-            .zip(established.get())
-            .is_some_and(|(revoked, established)| revoked > *established);
-        match (signals.displaced, revoked) {
-            (_, true) => Some(Ending::Reauthenticate),
-            (true, false) => Some(Ending::ConnectedElsewhere),
-            (false, false) => None,
-        }
-    };
-    loop {
-        if let Some(ending) = ending(&signals.borrow_and_update()) {
-            return ending;
-        }
-        if signals.changed().await.is_err() {
-            return pending().await;
         }
     }
 }

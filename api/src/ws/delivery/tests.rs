@@ -3,6 +3,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use axum::extract::ws::Message;
 use commands::message::acknowledge::Delivered;
 use events::ids::DeviceAddress;
 use events::mailbox::EnvelopeKind;
@@ -11,8 +12,10 @@ use projections::inbox::InboxEntry;
 use testkit::environment::FrozenClock;
 
 use crate::limits::socket as limits;
+use crate::ws::frame::Frame;
 use crate::ws::hub::Hub;
 use crate::ws::mailbox::Present;
+use crate::ws::wire::SocketWire;
 
 /// A mailbox in memory, that counts what it gives out.
 struct Shelf {
@@ -133,8 +136,8 @@ fn address() -> DeviceAddress {
 /// Plays `client` against the delivery, which must not end before it. Then settles.
 async fn play<F: Future<Output = ()>>(shelf: &Arc<Shelf>, client: impl FnOnce(Scene) -> F) {
     let (hub, desk) = (Hub::new(), Arc::new(Desk::default()));
-    let clock = Arc::new(FrozenClock::default());
-    let mut delivery = Delivery::new(Arc::clone(shelf), clock, Arc::clone(&desk), false);
+    let wire = SocketWire(Arc::new(FrozenClock::default()));
+    let mut delivery = Delivery::new(Arc::clone(shelf), wire, Arc::clone(&desk), false);
     let mut connection = hub.connect(address(), true);
     let (sender, outbox) = mpsc::channel(limits::FRAMES);
     let established = OnceLock::new();
@@ -309,7 +312,12 @@ async fn a_device_that_is_gone_by_now_gets_nothing() {
     let mut shelf = Shelf::of(vec![at(1, 1)]);
     Arc::get_mut(&mut shelf).unwrap().authentic = false;
     let (hub, desk) = (Hub::new(), Arc::new(Desk::default()));
-    let mut delivery = Delivery::new(shelf, Arc::new(FrozenClock::default()), desk, false);
+    let mut delivery = Delivery::new(
+        shelf,
+        SocketWire(Arc::new(FrozenClock::default())),
+        desk,
+        false,
+    );
     let (sender, mut outbox) = mpsc::channel(1);
     let mut connection = hub.connect(address(), true);
     let ending = delivery

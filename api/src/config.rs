@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use commands::verification::VerificationPolicy;
 
+pub use crate::http::version::{Platform, Version};
+
 /// The choices.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -17,6 +19,16 @@ pub struct Config {
     pub captcha_required: bool,
     /// How often and how fast verification codes may be asked for and tried.
     pub verification: Arc<VerificationPolicy>,
+    /// Sockets that may be open at once, in all. Zero, here and below, means as many as come.
+    pub sockets: usize,
+    /// Sockets that may be open at once from one address.
+    pub sockets_per_address: usize,
+    /// Sockets that may be open at once for the devices of one account, for messages and for requests only.
+    pub sockets_per_account: usize,
+    /// After how long without its primary device a linked one is told of it.
+    pub idle_primary: Duration,
+    /// The oldest version of each official client that is served; older ones are answered 499.
+    pub oldest_clients: BTreeMap<Platform, Version>,
     /// Entries for `GET /v2/config`. Those whose names begin with a platform are for that platform only.
     pub remote: BTreeMap<String, String>,
 }
@@ -28,6 +40,11 @@ impl Default for Config {
             read_your_writes: Duration::from_millis(250),
             captcha_required: false,
             verification: Arc::default(),
+            sockets: 0,
+            sockets_per_address: 0,
+            sockets_per_account: 32,
+            idle_primary: Duration::from_hours(30 * 24),
+            oldest_clients: BTreeMap::new(),
             remote: without_grpc(),
         }
     }

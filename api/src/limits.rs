@@ -28,6 +28,9 @@ pub const REQUEST_PATIENCE: Duration = Duration::from_mins(1);
 /// connection stays open.
 pub const HEAD_PATIENCE: Duration = Duration::from_secs(75);
 
+/// How long a client may take nothing of what is written to it before its connection is given up.
+pub const WRITE_PATIENCE: Duration = Duration::from_secs(45);
+
 /// How long a connection may take from TCP to the end of the TLS handshake.
 pub const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -44,6 +47,9 @@ pub const STREAMS: u32 = 256;
 pub const PING_INTERVAL: Duration = Duration::from_mins(1);
 /// See [`PING_INTERVAL`].
 pub const PING_PATIENCE: Duration = Duration::from_secs(20);
+
+/// After how long a client that found no place for its WebSocket may try again.
+pub const NO_PLACE: Duration = Duration::from_secs(30);
 
 /// Limits of one WebSocket.
 pub mod socket {

@@ -1,10 +1,15 @@
 //! From connections to requests: HTTP/1.1 and HTTP/2 on the same listener, a WebSocket over either, a graceful end.
 
+mod patience;
+#[cfg(test)]
+mod tests;
+
 use std::convert::Infallible;
 use std::future::{Future, Ready, ready};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -19,7 +24,9 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 use tracing::{debug, warn};
 
+use crate::admission::{Origin, Place, Quota};
 use crate::limits;
+use patience::{Patience, Patient};
 
 /// Where connections come from. What follows the acceptance of a connection and belongs to it alone, such as a TLS
 /// handshake, is left to a future, so that a slow client does not keep others waiting.
@@ -66,9 +73,26 @@ impl Default for Shutdown {
 /// How long to wait after a failure to accept that more connections would only repeat (no file descriptors left).
 const RESPITE: Duration = Duration::from_millis(100);
 
-/// Serves `router` to whoever connects to `listener`, until it is asked to end. Connections then finish the requests
-/// they have begun; whoever waits for the tracker waits for them.
-pub async fn serve(mut listener: impl Listener, router: Router, shutdown: Shutdown) {
+/// Serves `router` to whoever connects to `listener` and finds a place, until it is asked to end. Connections then finish
+/// the requests they have begun; whoever waits for the tracker waits for them.
+///
+/// Whoever finds no place is hung up on at once: an answer would cost more than the place.
+pub async fn serve(
+    listener: impl Listener,
+    router: Router,
+    places: Arc<Quota<Origin>>,
+    shutdown: Shutdown,
+) {
+    serve_with(Patience::default(), listener, router, places, shutdown).await;
+}
+
+async fn serve_with(
+    patience: Patience,
+    mut listener: impl Listener,
+    router: Router,
+    places: Arc<Quota<Origin>>,
+    shutdown: Shutdown,
+) {
     loop {
         let accepted = tokio::select! {
             biased;
@@ -76,11 +100,22 @@ pub async fn serve(mut listener: impl Listener, router: Router, shutdown: Shutdo
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((handshake, from)) => {
-                let connection =
-                    connection(handshake, from, router.clone(), shutdown.token.clone());
-                shutdown.tracker.spawn(connection);
-            }
+            Ok((handshake, from)) => match places.take(from.ip().into()) {
+                Ok(place) => {
+                    let one = One {
+                        from,
+                        _place: place,
+                        router: router.clone(),
+                        patience,
+                        token: shutdown.token.clone(),
+                    };
+                    shutdown.tracker.spawn(one.run(handshake));
+                }
+                Err(full) => {
+                    metrics::counter!("connections_turned_away_total").increment(1);
+                    debug!(?full, "no place for a connection");
+                }
+            },
             Err(error) if is_about_one_connection(&error) => {
                 debug!(%error, "a connection was gone before it was accepted");
             }
@@ -102,55 +137,78 @@ fn is_about_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// One connection, from its handshake to its end.
-async fn connection<H, S>(handshake: H, from: SocketAddr, router: Router, token: CancellationToken)
-where
-    H: Future<Output = io::Result<S>> + Send,
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let stream = match tokio::time::timeout(limits::HANDSHAKE_PATIENCE, handshake).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return debug!(%error, "the handshake failed"),
-        Err(_) => {
-            return debug!(
-                "the handshake took longer than {:?}",
-                limits::HANDSHAKE_PATIENCE
-            );
+/// One connection.
+struct One {
+    from: SocketAddr,
+    _place: Place<Origin>,
+    router: Router,
+    patience: Patience,
+    token: CancellationToken,
+}
+
+impl One {
+    /// From its handshake to its end.
+    async fn run<H, S>(self, handshake: H)
+    where
+        H: Future<Output = io::Result<S>> + Send,
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        match tokio::time::timeout(self.patience.handshake, handshake).await {
+            Ok(Ok(stream)) => self.serve(stream).await,
+            Ok(Err(error)) => debug!(%error, "the handshake failed"),
+            Err(_) => debug!("the handshake took too long"),
         }
-    };
-    let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(from));
-        let router = router.clone();
-        async move {
-            Ok::<_, Infallible>(
-                router
-                    .oneshot(request)
-                    .await
-                    .unwrap_or_else(|never| match never {}),
-            )
+    }
+
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let Self {
+            from,
+            _place,
+            router,
+            patience,
+            token,
+        } = self;
+        let asked = CancellationToken::new();
+        let first = asked.clone();
+        let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+            first.cancel();
+            request.extensions_mut().insert(ConnectInfo(from));
+            let router = router.clone();
+            async move {
+                let answer = router.oneshot(request).await;
+                Ok::<_, Infallible>(answer.unwrap_or_else(|never| match never {}))
+            }
+        });
+        let protocol = protocol(patience);
+        let stream = TokioIo::new(Patient::new(stream, patience.write));
+        let mut connection = pin!(protocol.serve_connection_with_upgrades(stream, service));
+        // Before the first bytes are there, nobody below watches the time.
+        let silence = async {
+            let first = tokio::time::timeout(patience.head, asked.cancelled()).await;
+            if first.is_ok() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = silence => return debug!("a connection asked for nothing"),
+            () = token.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            debug!(error = %crate::http::problem::chain(&*error), "a connection ended badly");
         }
-    });
-    let protocol = protocol();
-    let mut connection =
-        pin!(protocol.serve_connection_with_upgrades(TokioIo::new(stream), service));
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = token.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        debug!(error = %crate::http::problem::chain(&*error), "a connection ended badly");
     }
 }
 
-fn protocol() -> Builder<TokioExecutor> {
+fn protocol(patience: Patience) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits::HEAD_PATIENCE)
+        .header_read_timeout(patience.head)
         .max_headers(limits::HEADER_LINES)
         .max_buf_size(limits::HEAD);
     builder

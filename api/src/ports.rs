@@ -1,7 +1,9 @@
 //! What the doors need from outside, beside the ports of `commands`.
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use events::Timestamp;
+use events::ids::DeviceAddress;
 
 /// Judges solved captchas.
 #[async_trait]
@@ -64,6 +66,32 @@ impl CaptchaAssessor for BelieveCaptchas {
     async fn assess(&self, _: &CaptchaToken, _: Timestamp) -> Result<bool, AssessorUnavailable> {
         Ok(true)
     }
+}
+
+/// The other nodes of the installation, as far as connected devices concern them. Calls return at once; what they ask for
+/// happens soon, and in the order of the calls.
+pub trait Neighbours: Send + Sync + 'static {
+    /// Messages for the device go to this socket of this node from now on; wherever it had another one, that one is
+    /// displaced.
+    fn claim(&self, address: DeviceAddress, socket: u64);
+
+    /// The socket is gone.
+    fn release(&self, address: DeviceAddress, socket: u64);
+
+    /// Takes an ephemeral envelope to the node on which the device is connected, if it is on any.
+    fn forward(&self, address: DeviceAddress, envelope: Bytes);
+}
+
+/// For installations of one node.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoNeighbours;
+
+impl Neighbours for NoNeighbours {
+    fn claim(&self, _: DeviceAddress, _: u64) {}
+
+    fn release(&self, _: DeviceAddress, _: u64) {}
+
+    fn forward(&self, _: DeviceAddress, _: Bytes) {}
 }
 
 #[cfg(test)]

@@ -8,12 +8,13 @@ use commands::ports::{CodeMint, VerificationTransport};
 use commands::{Executed, Executor};
 use crypto::linking::LinkTokens;
 use crypto::phone::PniDeriver;
-use events::Position;
 use events::ports::{Clock, Entropy};
 use events::store::PayloadStore;
+use events::{Aci, Position};
 use http::HeaderName;
 use projections::{Model, Queries};
 
+use crate::admission::{Origin, Quota};
 use crate::config::Config;
 use crate::issuing::Issuing;
 use crate::listen::Shutdown;
@@ -54,12 +55,34 @@ pub struct Options {
 
 /// [`Options`], shared by all endpoints and sockets.
 #[derive(Clone)]
-pub struct Api(Arc<Options>);
+pub struct Api(Arc<Shared>);
+
+struct Shared {
+    options: Options,
+    /// Places for sockets, by where they come from.
+    sockets_by_origin: Arc<Quota<Origin>>,
+    /// And by whose devices are behind them.
+    sockets_by_account: Arc<Quota<Aci>>,
+}
 
 impl Api {
     /// Shares the options.
     pub fn new(options: Options) -> Self {
-        Self(Arc::new(options))
+        let limit = |most: usize| if most == 0 { usize::MAX } else { most };
+        let config = &options.config;
+        Self(Arc::new(Shared {
+            sockets_by_origin: Quota::new(limit(config.sockets), limit(config.sockets_per_address)),
+            sockets_by_account: Quota::new(usize::MAX, limit(config.sockets_per_account)),
+            options,
+        }))
+    }
+
+    pub(crate) fn sockets_by_origin(&self) -> &Arc<Quota<Origin>> {
+        &self.0.sockets_by_origin
+    }
+
+    pub(crate) fn sockets_by_account(&self) -> &Arc<Quota<Aci>> {
+        &self.0.sockets_by_account
     }
 
     /// Waits, bounded, until the read models show what a command did. Past the bound the answer goes out anyway: the
@@ -87,7 +110,7 @@ impl Deref for Api {
     type Target = Options;
 
     fn deref(&self) -> &Options {
-        &self.0
+        &self.0.options
     }
 }
 

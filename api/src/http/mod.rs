@@ -12,5 +12,6 @@ pub mod problem;
 pub mod registration;
 pub mod router;
 pub mod verification;
+pub mod version;
 pub mod violations;
 pub mod wire;

@@ -11,6 +11,7 @@ use tower_http::normalize_path::NormalizePathLayer;
 use crate::http::problem::Problem;
 use crate::http::{
     accounts, config, devices, keepalive, keys, layers, messages, registration, verification,
+    version,
 };
 use crate::limits;
 use crate::state::Api;
@@ -88,6 +89,7 @@ fn finished(endpoints: Router<Api>, api: Api) -> Router {
         .method_not_allowed_fallback(async || Problem::of(StatusCode::METHOD_NOT_ALLOWED))
         .layer(DefaultBodyLimit::max(limits::BODY))
         .layer(from_fn_with_state(api.entropy.clone(), layers::guard))
+        .layer(from_fn_with_state(api.clone(), version::gate))
         .layer(from_fn_with_state(api.clone(), layers::observe))
         .with_state(api);
     Router::new().fallback_service(NormalizePathLayer::trim_trailing_slash().layer(router))

@@ -16,15 +16,16 @@ use events::{Aci, AnyEvent, DeviceId, Generation, Position};
 use tokio::sync::{mpsc, watch};
 
 use crate::limits::socket as limits;
+use crate::ports::{Neighbours, NoNeighbours};
 
 /// The connected devices. Cheap to clone; all clones are one.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Hub(Arc<Board>);
 
-#[derive(Default)]
 struct Board {
     accounts: Mutex<HashMap<Aci, Vec<Entry>>>,
     next: AtomicU64,
+    neighbours: Arc<dyn Neighbours>,
 }
 
 /// A socket, as the hub knows it.
@@ -63,10 +64,25 @@ pub struct Connection {
     predecessor: Option<watch::Receiver<bool>>,
 }
 
+impl Default for Hub {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Hub {
-    /// An empty hub.
+    /// An empty hub of the only node.
     pub fn new() -> Self {
-        Self::default()
+        Self::among(Arc::new(NoNeighbours))
+    }
+
+    /// An empty hub of one node among others.
+    pub fn among(neighbours: Arc<dyn Neighbours>) -> Self {
+        Self(Arc::new(Board {
+            accounts: Mutex::default(),
+            next: AtomicU64::default(),
+            neighbours,
+        }))
     }
 
     /// Registers a socket of the device. A consumer displaces the one that the device had before.
@@ -92,17 +108,11 @@ impl Hub {
                 .iter_mut()
                 .filter(|other| other.device == address.device && other.consumer)
             {
-                other.consumer = false;
-                let same = other.generation == address.generation;
-                other.signals.send_modify(|signals| {
-                    signals.displaced |= same;
-                    if !same {
-                        // Its device is gone, although the log has not come to tell it yet.
-                        signals.revoked = Some(Position(u64::MAX));
-                    }
-                });
+                other.displace(address.generation);
                 predecessor = Some(other.settled.subscribe());
             }
+            // Under the lock, so that neighbours hear of the sockets of a device in their order.
+            self.0.neighbours.claim(address, socket);
         }
         entries.push(entry);
         Connection {
@@ -113,6 +123,16 @@ impl Hub {
             ephemeral: from_hub,
             settled,
             predecessor,
+        }
+    }
+
+    /// Takes the device's messages away from a socket of this node, because `address`, which may be a later life of the
+    /// device, has connected to another node.
+    pub fn displace(&self, address: DeviceAddress, socket: u64) {
+        let mut accounts = self.accounts();
+        let entries = accounts.get_mut(&address.aci).into_iter().flatten();
+        for entry in entries.filter(|entry| entry.socket == socket && entry.consumer) {
+            entry.displace(address.generation);
         }
     }
 
@@ -128,8 +148,17 @@ impl Hub {
         }
     }
 
-    /// Passes an ephemeral message on, if the device is connected and keeps up. Tells whether it did.
-    pub fn deliver_ephemeral(&self, address: DeviceAddress, envelope: Bytes) -> bool {
+    /// Passes an ephemeral message on to wherever the device is connected, if it is and keeps up.
+    pub fn deliver_ephemeral(&self, address: DeviceAddress, envelope: Bytes) {
+        if self.is_connected(address) {
+            self.deliver_here(address, envelope);
+        } else {
+            self.0.neighbours.forward(address, envelope);
+        }
+    }
+
+    /// Passes an ephemeral message on, if the device is connected here and keeps up. Tells whether it did.
+    pub fn deliver_here(&self, address: DeviceAddress, envelope: Bytes) -> bool {
         let accounts = self.accounts();
         let entries = accounts.get(&address.aci).into_iter().flatten();
         let mut consumers = entries
@@ -139,7 +168,7 @@ impl Hub {
             .is_some_and(|entry| entry.ephemeral.try_send(envelope).is_ok())
     }
 
-    /// Whether messages for the device are being delivered right now.
+    /// Whether messages for the device are being delivered by this node right now.
     pub fn is_connected(&self, address: DeviceAddress) -> bool {
         let accounts = self.accounts();
         let mut entries = accounts.get(&address.aci).into_iter().flatten();
@@ -162,6 +191,19 @@ impl Hub {
 impl Entry {
     fn is_of(&self, device: DeviceId, generation: Generation) -> bool {
         self.device == device && self.generation == generation
+    }
+
+    /// Messages go to another socket from now on: one of this generation of the device.
+    fn displace(&mut self, by: Generation) {
+        self.consumer = false;
+        let same = self.generation == by;
+        self.signals.send_modify(|signals| {
+            signals.displaced |= same;
+            if !same {
+                // Its device is gone, although the log has not come to tell it yet.
+                signals.revoked = Some(Position(u64::MAX));
+            }
+        });
     }
 }
 
@@ -234,7 +276,17 @@ impl Drop for Connection {
         self.settle();
         let mut accounts = self.hub.accounts();
         if let Some(entries) = accounts.get_mut(&self.aci) {
-            entries.retain(|entry| entry.socket != self.socket);
+            if let Some(place) = entries.iter().position(|it| it.socket == self.socket) {
+                let entry = entries.swap_remove(place);
+                if entry.consumer {
+                    let address = DeviceAddress {
+                        aci: self.aci,
+                        device: entry.device,
+                        generation: entry.generation,
+                    };
+                    self.hub.0.neighbours.release(address, self.socket);
+                }
+            }
             if entries.is_empty() {
                 accounts.remove(&self.aci);
             }

@@ -1,23 +1,25 @@
 //! `GET /v1/websocket/` (HTTP/1.1) and `CONNECT` with `:protocol websocket` (HTTP/2): from a request to a session.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{Extension, State};
+use axum::extract::{ConnectInfo, Extension, State};
 use axum::response::Response;
 use events::ids::DeviceAddress;
+use events::{Aci, DeviceId};
 use futures::FutureExt as _;
-use http::HeaderMap;
-use http::StatusCode;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tower::ServiceExt as _;
 
+use crate::admission::{Full, Origin, Place};
 use crate::http::extract::SocketPeer;
 use crate::http::extract::device::opener;
 use crate::http::layers::Asked;
 use crate::http::problem::Problem;
-use crate::limits::socket as limits;
+use crate::limits::{NO_PLACE, socket as limits};
 use crate::state::Api;
 use crate::ws::inbox::Inbox;
 use crate::ws::reader::Handler;
@@ -28,20 +30,58 @@ use crate::ws::session::{DeviceSession, Session};
 #[derive(Clone)]
 pub(crate) struct Inner(pub(crate) Router);
 
+/// What the client's application should tell its user, in the answer to an upgrade.
+const ALERT: HeaderName = HeaderName::from_static("x-signal-alert");
+
+/// Of a linked device whose primary has not been seen for long.
+const IDLE_PRIMARY: HeaderValue = HeaderValue::from_static("idle-primary-device");
+
+/// The places that an open WebSocket takes.
+struct Places {
+    _by_origin: Place<Origin>,
+    _by_account: Option<Place<Aci>>,
+}
+
 /// Opens a WebSocket, or refuses to: 403 for credentials that are wrong or malformed (401 would not tell a client that it
-/// is locked out), 500 if they cannot be checked.
+/// is locked out), 429 or 503 with `Retry-After` if there are too many of them, 500 if it cannot be told.
 pub(crate) async fn handler(
     State(api): State<Api>,
     Extension(inner): Extension<Inner>,
+    from: Option<Extension<ConnectInfo<SocketAddr>>>,
     asked: Asked,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let upgrade = upgrade.map_err(|rejection| not_an_upgrade(&rejection))?;
+    // In-process clients come from nowhere.
+    let from: IpAddr = from.map_or(
+        Ipv4Addr::UNSPECIFIED.into(),
+        |Extension(ConnectInfo(from))| from.ip(),
+    );
+    let by_origin = api
+        .sockets_by_origin()
+        .take(from.into())
+        .map_err(no_place)?;
     let device = opener(&api, &headers).await?;
-    if device.is_some() {
-        asked.is_by("device");
-    }
+    let by_account = match device {
+        None => None,
+        Some(address) => {
+            asked.is_by("device");
+            Some(
+                api.sockets_by_account()
+                    .take(address.aci)
+                    .map_err(no_place)?,
+            )
+        }
+    };
+    let places = Places {
+        _by_origin: by_origin,
+        _by_account: by_account,
+    };
+    let primary_is_idle = match device {
+        Some(address) => primary_is_idle(&api, address).await?,
+        None => false,
+    };
     let tunnel = Tunnel::new(
         device.map_or(SocketPeer::anonymous(), SocketPeer::device),
         &headers,
@@ -52,7 +92,7 @@ pub(crate) async fn handler(
         .read_buffer_size(limits::READ_BUFFER)
         .write_buffer_size(limits::READ_BUFFER);
     let tracker = api.shutdown.tracker.clone();
-    Ok(upgrade.on_upgrade(move |socket| {
+    let mut answer = upgrade.on_upgrade(move |socket| {
         // The place in the hub is taken only now: a socket that does not open displaces nobody.
         let session = async move {
             let device = device.map(|address| device_session(&api, address, &headers));
@@ -68,9 +108,38 @@ pub(crate) async fn handler(
             }
             .run(socket)
             .await;
+            drop(places);
         };
         tracker.track_future(session)
-    }))
+    });
+    if primary_is_idle {
+        answer.headers_mut().insert(ALERT, IDLE_PRIMARY);
+    }
+    Ok(answer)
+}
+
+fn no_place(full: Full) -> Problem {
+    metrics::counter!("sockets_turned_away_total").increment(1);
+    let status = match full {
+        Full::ForAll => StatusCode::SERVICE_UNAVAILABLE,
+        Full::ForThis => StatusCode::TOO_MANY_REQUESTS,
+    };
+    Problem::empty(status).retry_after(NO_PLACE)
+}
+
+/// Whether this is a linked device whose primary has not been seen for long.
+async fn primary_is_idle(api: &Api, address: DeviceAddress) -> Result<bool, Problem> {
+    if address.device.is_primary() {
+        return Ok(false);
+    }
+    let primary = api
+        .queries
+        .devices()
+        .one(address.aci, DeviceId::PRIMARY)
+        .await
+        .map_err(|_| Problem::of(StatusCode::INTERNAL_SERVER_ERROR))?;
+    Ok(primary
+        .is_some_and(|primary| api.clock.now().since(primary.last_seen) >= api.config.idle_primary))
 }
 
 fn not_an_upgrade(rejection: &WebSocketUpgradeRejection) -> Problem {

@@ -11,5 +11,6 @@ mod messages;
 mod registration;
 mod rest_mailbox;
 mod socket;
+mod socket_limits;
 mod support;
 mod verification;

@@ -2,11 +2,13 @@
 //!
 //! `HELIOGRAPH_SERVER__HTTP=…` sets `server.http`; `DATABASE_URL` sets `database.url`.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use api::config::{Platform, Version};
 use figment::Figment;
 use figment::providers::{Env, Format as _, Toml};
 use secrecy::SecretString;
@@ -28,6 +30,8 @@ pub(crate) struct Config {
     pub(crate) verification: Verification,
     #[serde(default)]
     pub(crate) api: Api,
+    #[serde(default)]
+    pub(crate) limits: Limits,
     #[serde(default)]
     pub(crate) log: Log,
 }
@@ -124,14 +128,64 @@ pub(crate) enum Captcha {
     Any,
 }
 
-/// How the doors behave.
+/// How many may be connected at once, to one process. 0: as many as come.
 #[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Limits {
+    /// Connections in all.
+    pub(crate) connections: usize,
+    /// Connections from one address. Behind a proxy or balancer all have the same.
+    pub(crate) connections_per_address: usize,
+    /// Sockets in all.
+    pub(crate) sockets: usize,
+    /// Sockets from one address.
+    pub(crate) sockets_per_address: usize,
+    /// Sockets of the devices of one account.
+    pub(crate) sockets_per_account: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 50_000,
+            connections_per_address: 0,
+            sockets: 50_000,
+            sockets_per_address: 0,
+            sockets_per_account: 32,
+        }
+    }
+}
+
+/// The oldest version of each official client that is served.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(try_from = "BTreeMap<String, String>")]
+pub(crate) struct OldestClients(pub(crate) BTreeMap<Platform, Version>);
+
+impl TryFrom<BTreeMap<String, String>> for OldestClients {
+    type Error = String;
+
+    fn try_from(named: BTreeMap<String, String>) -> Result<Self, String> {
+        let read = |(name, version): (&String, &String)| {
+            let platform = name.parse().map_err(|error| format!("{name:?}: {error}"))?;
+            let version = version
+                .parse()
+                .map_err(|error| format!("{version:?}: {error}"))?;
+            Ok((platform, version))
+        };
+        named.iter().map(read).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// How the doors behave.
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Api {
     /// Which contract decides where the published and the deployed one differ.
     pub(crate) dialect: Dialect,
     /// How long a mutation waits, at the most, for the read models to show it (ms).
     pub(crate) read_your_writes_ms: u64,
+    /// `{ android = "7.0.0" }`: older official clients are told that they are too old.
+    pub(crate) oldest_clients: OldestClients,
 }
 
 impl Api {
@@ -145,6 +199,7 @@ impl Default for Api {
         Self {
             dialect: Dialect::default(),
             read_your_writes_ms: 250,
+            oldest_clients: OldestClients::default(),
         }
     }
 }
@@ -233,6 +288,21 @@ mod tests {
     fn an_unknown_key_is_named() {
         let error = parse(&format!("{LEAST}api.dialekt = \"seed\"\n")).unwrap_err();
         assert!(error.to_string().contains("dialekt"), "{error}");
+    }
+
+    #[test]
+    fn old_clients_are_named_by_platform_and_version() {
+        let config = parse(&format!(
+            "{LEAST}api.oldest_clients = {{ ios = \"7.1.0\" }}\n"
+        ))
+        .unwrap();
+        assert_eq!(
+            config.api.oldest_clients.0,
+            BTreeMap::from([(Platform::Ios, Version(7, 1, 0))])
+        );
+        for wrong in ["{ ios = \"7\" }", "{ watch = \"7.1.0\" }"] {
+            assert!(parse(&format!("{LEAST}api.oldest_clients = {wrong}\n")).is_err());
+        }
     }
 
     #[test]

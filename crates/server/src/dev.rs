@@ -108,6 +108,7 @@ fn configuration(
             ..config::Verification::default()
         },
         api: config::Api::default(),
+        limits: config::Limits::default(),
         log: config::Log {
             format: LogFormat::Text,
         },

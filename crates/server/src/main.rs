@@ -9,6 +9,7 @@ mod environment;
 mod keygen;
 mod lifecycle;
 mod listeners;
+mod neighbours;
 mod serve;
 mod telemetry;
 mod tls;

@@ -5,6 +5,7 @@ use std::str::FromStr as _;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use api::admission::{Origin, Quota};
 use api::config::DialectSwitch;
 use api::listen::{Shutdown, serve};
 use api::ports::BelieveCaptchas;
@@ -27,7 +28,7 @@ use crate::config::{Captcha, Config, Dialect};
 use crate::environment::{SystemClock, SystemEntropy};
 use crate::lifecycle::Lifecycle;
 use crate::listeners::{TlsListener, bind};
-use crate::{admin, keygen, telemetry, tls, verification};
+use crate::{admin, keygen, neighbours, telemetry, tls, verification};
 
 /// Connections for reading streams, payloads and keys. The appender and each projection have one of their own.
 const LOG_CONNECTIONS: u32 = 8;
@@ -102,7 +103,7 @@ pub(crate) async fn start(
         Arc::clone(&store.log),
         progress,
     );
-    let hub = Hub::new();
+    let hub = neighbours::start(&store.pool, &*store.entropy, lifecycle);
     start_hub(&hub, &following, lifecycle).await?;
     let admin = admin::Admin {
         queries: queries.clone(),
@@ -135,7 +136,12 @@ pub(crate) async fn start_worker(
         clock: store.clock,
         metrics,
     };
-    open(listener, admin::router(admin), lifecycle);
+    open(
+        listener,
+        admin::router(admin),
+        Quota::unlimited(),
+        lifecycle,
+    );
     Ok(address)
 }
 
@@ -259,6 +265,10 @@ fn api_config(config: &Config) -> api::config::Config {
         },
         read_your_writes: config.api.read_your_writes(),
         captcha_required: config.verification.captcha == Captcha::Any,
+        sockets: config.limits.sockets,
+        sockets_per_address: config.limits.sockets_per_address,
+        sockets_per_account: config.limits.sockets_per_account,
+        oldest_clients: config.api.oldest_clients.0.clone(),
         ..api::config::Config::default()
     }
 }
@@ -270,10 +280,15 @@ fn shutdown(lifecycle: &Lifecycle) -> Shutdown {
     }
 }
 
-fn open(listener: impl api::listen::Listener, router: axum::Router, lifecycle: &Lifecycle) {
+fn open(
+    listener: impl api::listen::Listener,
+    router: axum::Router,
+    places: Arc<Quota<Origin>>,
+    lifecycle: &Lifecycle,
+) {
     let shutdown = shutdown(lifecycle);
     lifecycle.doors.essential("listener", async move {
-        serve(listener, router, shutdown).await;
+        serve(listener, router, places, shutdown).await;
         Ok(())
     });
 }
@@ -289,23 +304,36 @@ async fn open_doors(
         https: None,
         admin: config.server.admin,
     };
+    let limits = &config.limits;
+    let places = Quota::new(
+        at_most(limits.connections),
+        at_most(limits.connections_per_address),
+    );
     if let Some(address) = config.server.http {
         let listener = bind("server.http", address).await?;
         doors.http = Some(listener.local_addr()?);
-        open(listener, api::router(api.clone()), lifecycle);
+        let router = api::router(api.clone());
+        open(listener, router, Arc::clone(&places), lifecycle);
     }
     if let (Some(address), Some(files)) = (config.server.https, &config.tls) {
         let listener = bind("server.https", address).await?;
         doors.https = Some(listener.local_addr()?);
         let tls = tls::server_config(&files.certificate, &files.key)?;
-        open(
-            TlsListener::new(listener, tls),
-            api::router(api.clone()),
-            lifecycle,
-        );
+        let router = api::router(api.clone());
+        open(TlsListener::new(listener, tls), router, places, lifecycle);
     }
     let listener = bind("server.admin", config.server.admin).await?;
     doors.admin = listener.local_addr()?;
-    open(listener, admin::router(admin), lifecycle);
+    open(
+        listener,
+        admin::router(admin),
+        Quota::unlimited(),
+        lifecycle,
+    );
     Ok(doors)
+}
+
+/// A limit as the configuration has it: 0 is none.
+const fn at_most(limit: usize) -> usize {
+    if limit == 0 { usize::MAX } else { limit }
 }

@@ -157,11 +157,76 @@ async fn a_successor_waits_until_its_predecessor_has_stored_what_it_knows() {
 #[test]
 fn ephemeral_messages_are_dropped_by_who_does_not_keep_up() {
     let hub = Hub::new();
-    assert!(!hub.deliver_ephemeral(address(1, 1), Bytes::new()));
+    assert!(!hub.deliver_here(address(1, 1), Bytes::new()));
     let mut connection = hub.connect(address(1, 1), true);
     for _ in 0..limits::EPHEMERAL {
-        assert!(hub.deliver_ephemeral(address(1, 1), Bytes::from_static(b"x")));
+        assert!(hub.deliver_here(address(1, 1), Bytes::from_static(b"x")));
     }
-    assert!(!hub.deliver_ephemeral(address(1, 1), Bytes::new()));
+    assert!(!hub.deliver_here(address(1, 1), Bytes::new()));
     assert_eq!(connection.ephemeral.try_recv().unwrap(), "x");
+}
+
+/// Notes what the hub asks of the other nodes.
+#[derive(Default)]
+struct Notes(Mutex<Vec<(&'static str, DeviceAddress, u64)>>);
+
+impl Notes {
+    fn take(&self) -> Vec<(&'static str, DeviceAddress, u64)> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+
+    fn note(&self, what: &'static str, address: DeviceAddress, socket: u64) {
+        self.0.lock().unwrap().push((what, address, socket));
+    }
+}
+
+impl Neighbours for Notes {
+    fn claim(&self, address: DeviceAddress, socket: u64) {
+        self.note("claim", address, socket);
+    }
+
+    fn release(&self, address: DeviceAddress, socket: u64) {
+        self.note("release", address, socket);
+    }
+
+    fn forward(&self, address: DeviceAddress, envelope: Bytes) {
+        self.note("forward", address, envelope.len() as u64);
+    }
+}
+
+#[test]
+fn other_nodes_hear_of_sockets_and_get_what_is_not_for_this_one() {
+    let notes = Arc::new(Notes::default());
+    let hub = Hub::among(Arc::clone(&notes) as Arc<dyn Neighbours>);
+    let here = address(1, 1);
+    let first = hub.connect(here, true);
+    let second = hub.connect(here, true);
+    let requests_only = hub.connect(here, false);
+    assert_eq!(notes.take(), [("claim", here, 0), ("claim", here, 1)]);
+    drop((first, requests_only));
+    assert_eq!(notes.take(), [], "whoever was displaced holds nothing");
+    hub.deliver_ephemeral(here, Bytes::from_static(b"abc"));
+    hub.deliver_ephemeral(address(2, 1), Bytes::from_static(b"abc"));
+    assert_eq!(notes.take(), [("forward", address(2, 1), 3)]);
+    drop(second);
+    assert_eq!(notes.take(), [("release", here, 1)]);
+}
+
+#[test]
+fn a_socket_on_another_node_displaces_the_one_it_names() {
+    let notes = Arc::new(Notes::default());
+    let hub = Hub::among(Arc::clone(&notes) as Arc<dyn Neighbours>);
+    let (first, other) = (
+        hub.connect(address(1, 1), true),
+        hub.connect(address(2, 2), true),
+    );
+    hub.displace(address(1, 1), 7); // long gone
+    assert!(first.is_current());
+    hub.displace(address(1, 1), 0);
+    assert!(signals(&first).displaced && signals(&first).revoked.is_none());
+    hub.displace(address(2, 3), 1);
+    assert!(signals(&other).revoked.is_some() && !signals(&other).displaced);
+    notes.take();
+    drop((first, other));
+    assert_eq!(notes.take(), []);
 }

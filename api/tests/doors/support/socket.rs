@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use api::admission::Quota;
 use api::ws::frame::{Envelope, Frame, RequestFrame, ResponseFrame};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
@@ -52,7 +53,12 @@ impl Door {
     pub(crate) async fn listen(&self) -> Opening {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let serving = api::serve(listener, self.router.clone(), self.shutdown.clone());
+        let serving = api::serve(
+            listener,
+            self.router.clone(),
+            Quota::unlimited(),
+            self.shutdown.clone(),
+        );
         self.shutdown.tracker.spawn(serving);
         Opening {
             address,

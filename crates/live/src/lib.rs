@@ -1,0 +1,10 @@
+#![doc = include_str!("../README.md")]
+
+mod connected;
+mod handle;
+mod node;
+mod tables;
+
+pub use connected::Connected;
+pub use handle::Handle;
+pub use node::{Incoming, Node, Options, Timing};

@@ -1,0 +1,60 @@
+//! The doors' neighbours are the other nodes on the same Postgres.
+
+use std::sync::Arc;
+
+use api::ports::Neighbours;
+use api::ws::hub::Hub;
+use bytes::Bytes;
+use events::ids::DeviceAddress;
+use events::ports::Entropy;
+use live::{Handle, Incoming, Node, Options, Timing};
+use sqlx::PgPool;
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+use crate::lifecycle::Lifecycle;
+
+struct OtherNodes(Handle);
+
+impl Neighbours for OtherNodes {
+    fn claim(&self, address: DeviceAddress, socket: u64) {
+        self.0.claim(address, socket);
+    }
+
+    fn release(&self, address: DeviceAddress, socket: u64) {
+        self.0.release(address, socket);
+    }
+
+    fn forward(&self, address: DeviceAddress, envelope: Bytes) {
+        self.0.forward(address, envelope);
+    }
+}
+
+/// Makes this process a node among others: an empty hub that tells them of its sockets and hears of theirs.
+pub(crate) fn start(database: &PgPool, entropy: &dyn Entropy, lifecycle: &Lifecycle) -> Hub {
+    let hub = Arc::new(OnceCell::<Hub>::new());
+    let receiver = Arc::clone(&hub);
+    let (node, handle) = Node::new(Options {
+        database: database.clone(),
+        node: Uuid::from_bytes(entropy.bytes()),
+        timing: Timing::default(),
+        deliver: Arc::new(move |incoming| {
+            let Some(hub) = receiver.get() else { return };
+            match incoming {
+                Incoming::Displaced { by, socket } => hub.displace(by, socket),
+                Incoming::Ephemeral { address, envelope } => {
+                    hub.deliver_here(address, envelope);
+                }
+            }
+        }),
+    });
+    // After the doors, so that the others hear of every socket that they close.
+    let token = lifecycle.workers.token.clone();
+    lifecycle.workers.essential("neighbours", async move {
+        node.run(token).await;
+        Ok(())
+    });
+    hub.set(Hub::among(Arc::new(OtherNodes(handle))))
+        .unwrap_or_else(|_| unreachable!("it is set once"));
+    hub.get().expect("it was just set").clone()
+}

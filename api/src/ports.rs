@@ -1,9 +1,13 @@
 //! What the doors need from outside, beside the ports of `commands`.
 
+pub mod objects;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use events::Timestamp;
 use events::ids::DeviceAddress;
+
+pub use objects::{ObjectKey, ObjectUploads, Upload};
 
 /// Judges solved captchas.
 #[async_trait]

@@ -18,7 +18,7 @@ use crate::admission::{Origin, Quota};
 use crate::config::Config;
 use crate::issuing::Issuing;
 use crate::listen::Shutdown;
-use crate::ports::CaptchaAssessor;
+use crate::ports::{CaptchaAssessor, ObjectUploads};
 use crate::ws::hub::Hub;
 
 /// What the doors are built from.
@@ -39,6 +39,8 @@ pub struct Options {
     pub codes: Arc<dyn CodeMint>,
     /// Judges captchas.
     pub captchas: Arc<dyn CaptchaAssessor>,
+    /// Makes forms for uploads.
+    pub uploads: Arc<dyn ObjectUploads>,
     /// Issues and checks linking tokens.
     pub link_tokens: LinkTokens,
     /// Derives the pseudonyms of numbers.

@@ -2,6 +2,7 @@
 
 pub mod access_key;
 pub mod certificate;
+pub mod doors;
 pub mod external;
 pub mod keys;
 pub mod linking;

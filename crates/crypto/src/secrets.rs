@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::certificate::{CertificateIssuer, ServerCertificate, Signer};
+use crate::doors::DoorKey;
 use crate::external::{ExternalService, UserNames};
 use crate::keys::EcPrivateKey;
 use crate::linking::LinkTokens;
@@ -40,6 +41,8 @@ pub struct ServerSecrets {
     pub phone_numbers: PniDeriver,
     /// For linking devices.
     pub link_tokens: LinkTokens,
+    /// For upload forms, and for remembering what callers were answered.
+    pub doors: DoorKey,
     /// For payments that were turned into receipts.
     pub receipt_tags: IssuedReceiptTags,
     /// Shared with services beside the server.
@@ -107,6 +110,7 @@ impl ServerSecrets {
             chat: GenericSecretParams::generate(GenericVersion::Legacy, rng),
             phone_numbers: PniDeriver::new(random(rng)),
             link_tokens: LinkTokens::new(random(rng)),
+            doors: DoorKey::new(random(rng)),
             receipt_tags: IssuedReceiptTags::new(random(rng)),
             external: ExternalServices {
                 storage: ExternalService::plain(random(rng)),
@@ -149,6 +153,7 @@ struct Stored {
     zk_chat_params: Base64,
     phone_number_key: Base64,
     link_device_key: Base64,
+    door_key: Base64,
     receipt_tag_key: Base64,
     external: StoredServices,
 }
@@ -221,6 +226,7 @@ impl TryFrom<Stored> for ServerSecrets {
             chat: chat.map_err(malformed("zk_chat_params"))?,
             phone_numbers: PniDeriver::new(stored.phone_number_key.array("phone_number_key")?),
             link_tokens: LinkTokens::new(stored.link_device_key.array("link_device_key")?),
+            doors: DoorKey::new(stored.door_key.array("door_key")?),
             receipt_tags: IssuedReceiptTags::new(stored.receipt_tag_key.array("receipt_tag_key")?),
             external: stored.external.try_into()?,
         })
@@ -310,6 +316,7 @@ impl From<ServerSecrets> for Stored {
             zk_chat_params: Base64(secrets.chat.to_bytes()),
             phone_number_key: Base64::of(secrets.phone_numbers.key().as_bytes()),
             link_device_key: Base64::of(secrets.link_tokens.key().as_bytes()),
+            door_key: Base64::of(secrets.doors.key().as_bytes()),
             receipt_tag_key: Base64::of(secrets.receipt_tags.key().as_bytes()),
             external: StoredServices {
                 storage: (&secrets.external.storage).into(),
@@ -425,6 +432,7 @@ mod tests {
             "server_private_key",
             "phone_number_key",
             "link_device_key",
+            "door_key",
         ] {
             let secret = BASE64_STANDARD
                 .decode(file[field].as_str().unwrap())

@@ -33,6 +33,8 @@ pub(crate) struct Config {
     #[serde(default)]
     pub(crate) limits: Limits,
     #[serde(default)]
+    pub(crate) objects: Objects,
+    #[serde(default)]
     pub(crate) log: Log,
 }
 
@@ -215,6 +217,19 @@ pub(crate) enum Dialect {
     Seed,
     /// Always what deployed clients expect.
     Deployed,
+}
+
+/// Where attachments, avatars, stickers and archives are.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Objects {
+    /// `file:///folder`, `s3://bucket`, `gs://bucket`, `az://container` or `memory:///`; the folder `objects` if it is not
+    /// said. Credentials come from the providers' usual environment variables.
+    pub(crate) url: Option<String>,
+    /// Whether clients use the bucket themselves, by signed addresses. Otherwise everything goes through this server.
+    pub(crate) direct: bool,
+    /// How clients reach this server, for the addresses in forms; `server.http` if it is not said.
+    pub(crate) public_url: Option<String>,
 }
 
 /// What the log looks like.

@@ -39,7 +39,7 @@ pub(crate) async fn run(arguments: Dev) -> anyhow::Result<ExitCode> {
     // So that `replay` and `audit` find the database of a running `dev`.
     write_private(&folder.join(database::URL_FILE), url.as_bytes())?;
 
-    let config = configuration(&arguments, &certificates, url, secrets);
+    let config = configuration(&arguments, &folder, &certificates, url, secrets);
     wiring::migrate(&config).await?;
     let lifecycle = Lifecycle::new();
     let doors = wiring::start(&config, true, &lifecycle).await?;
@@ -83,6 +83,7 @@ async fn private_postgres(folder: &Path) -> anyhow::Result<(Cluster, String)> {
 
 fn configuration(
     arguments: &Dev,
+    folder: &Path,
     certificates: &DevCertificates,
     url: String,
     secrets: PathBuf,
@@ -109,6 +110,10 @@ fn configuration(
         },
         api: config::Api::default(),
         limits: config::Limits::default(),
+        objects: config::Objects {
+            url: Some(format!("file://{}", folder.join("objects").display())),
+            ..config::Objects::default()
+        },
         log: config::Log {
             format: LogFormat::Text,
         },

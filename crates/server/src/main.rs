@@ -10,6 +10,7 @@ mod keygen;
 mod lifecycle;
 mod listeners;
 mod neighbours;
+mod objects;
 mod serve;
 mod telemetry;
 mod tls;

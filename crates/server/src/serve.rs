@@ -6,7 +6,7 @@ use crate::cli::{Configured, Serve, Worker};
 use crate::config::{Captcha, Config, VerificationTransport};
 use crate::lifecycle::Lifecycle;
 use crate::telemetry::start_logging;
-use crate::{keygen, tls, verification, wiring};
+use crate::{keygen, objects, tls, verification, wiring};
 
 /// Doors, and workers unless told otherwise.
 pub(crate) async fn serve(arguments: Serve) -> anyhow::Result<ExitCode> {
@@ -44,6 +44,9 @@ pub(crate) fn check_config(arguments: &Configured) -> anyhow::Result<ExitCode> {
         tls::server_config(&files.certificate, &files.key)?;
     }
     verification::transport(&config.verification)?;
+    if config.objects.url.is_some() {
+        objects::place(&config)?;
+    }
     for warning in warnings(&config) {
         println!("warning: {warning}");
     }
@@ -66,6 +69,10 @@ fn warnings(config: &Config) -> Vec<&'static str> {
         (
             verification.captcha == Captcha::Any,
             "verification.captcha is \"any\": every captcha is taken",
+        ),
+        (
+            config.objects.url.is_none(),
+            "objects.url is not set: uploads go into the folder `objects`, which other nodes do not see",
         ),
         (
             config.server.https.is_none()

@@ -28,7 +28,7 @@ use crate::config::{Captcha, Config, Dialect};
 use crate::environment::{SystemClock, SystemEntropy};
 use crate::lifecycle::Lifecycle;
 use crate::listeners::{TlsListener, bind};
-use crate::{admin, keygen, neighbours, telemetry, tls, verification};
+use crate::{admin, keygen, neighbours, objects, telemetry, tls, verification};
 
 /// Connections for reading streams, payloads and keys. The appender and each projection have one of their own.
 const LOG_CONNECTIONS: u32 = 8;
@@ -110,8 +110,13 @@ pub(crate) async fn start(
         clock: Arc::clone(&store.clock),
         metrics,
     };
-    let api = Api::new(options(config, secrets, store, queries, hub, lifecycle)?);
-    open_doors(config, &api, admin, lifecycle).await
+    let objects = objects::start(config, secrets.doors.clone(), &store.clock, lifecycle)?;
+    let uploads = objects.clone();
+    let api = Api::new(options(
+        config, secrets, store, queries, hub, uploads, lifecycle,
+    )?);
+    let doors = api::router(api).merge(objects.router());
+    open_doors(config, &doors, admin, lifecycle).await
 }
 
 /// Starts a process that only works on projections.
@@ -229,6 +234,7 @@ fn options(
     store: Store,
     queries: Queries,
     hub: Hub,
+    uploads: ::objects::Objects,
     lifecycle: &Lifecycle,
 ) -> anyhow::Result<Options> {
     let executor = Executor::new(
@@ -245,6 +251,7 @@ fn options(
         verification: verification::transport(&config.verification)?,
         codes: verification::mint(&config.verification, &store.entropy),
         captchas: Arc::new(BelieveCaptchas),
+        uploads: Arc::new(uploads),
         clock: store.clock,
         entropy: store.entropy,
         issuing: Issuing::new(IssuingKeys::from(&secrets)),
@@ -295,7 +302,7 @@ fn open(
 
 async fn open_doors(
     config: &Config,
-    api: &Api,
+    router: &axum::Router,
     admin: admin::Admin,
     lifecycle: &Lifecycle,
 ) -> anyhow::Result<Doors> {
@@ -312,15 +319,14 @@ async fn open_doors(
     if let Some(address) = config.server.http {
         let listener = bind("server.http", address).await?;
         doors.http = Some(listener.local_addr()?);
-        let router = api::router(api.clone());
-        open(listener, router, Arc::clone(&places), lifecycle);
+        open(listener, router.clone(), Arc::clone(&places), lifecycle);
     }
     if let (Some(address), Some(files)) = (config.server.https, &config.tls) {
         let listener = bind("server.https", address).await?;
         doors.https = Some(listener.local_addr()?);
         let tls = tls::server_config(&files.certificate, &files.key)?;
-        let router = api::router(api.clone());
-        open(TlsListener::new(listener, tls), router, places, lifecycle);
+        let listener = TlsListener::new(listener, tls);
+        open(listener, router.clone(), places, lifecycle);
     }
     let listener = bind("server.admin", config.server.admin).await?;
     doors.admin = listener.local_addr()?;

@@ -15,6 +15,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("subscription", &["events"]),
     ("projections", &["events", "subscription"]),
     ("api", &["events", "commands", "projections", "crypto"]),
+    ("objects", &["api", "crypto", "events"]),
     (
         "replay",
         &["events", "projections", "subscription", "store-postgres"],
@@ -28,6 +29,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "crypto",
             "events",
             "live",
+            "objects",
             "projections",
             "replay",
             "store-postgres",
@@ -43,7 +45,8 @@ const MUST_NOT_NAME: &[(&str, &[&str])] = &[
     ("commands", &["sqlx", "axum", "tonic"]),
     ("projections", &["axum", "tonic", "reqwest"]),
     ("subscription", &["axum", "tonic", "reqwest"]),
-    ("api", &["sqlx"]),
+    ("api", &["sqlx", "object_store"]),
+    ("objects", &["sqlx", "reqwest"]),
     ("replay", &["axum", "tonic", "reqwest"]),
 ];
 

@@ -13,6 +13,7 @@ use axum::Router;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use commands::Executor;
 use commands::ports::{CodeMint, DeliveryFailed, VerificationTransport};
+use crypto::doors::DoorKey;
 use crypto::linking::LinkTokens;
 use crypto::phone::PniDeriver;
 use crypto::secrets::ServerSecrets;
@@ -24,6 +25,7 @@ use events::values::Redacted;
 use events::verification::Transport;
 use events::{E164, EventStore, Family, ServiceId};
 use futures::StreamExt as _;
+use objects::{Objects, Place};
 use projections::{Connections, MODELS, Model, Queries};
 use store_postgres::{PgPayloadStore, PgSubjectKeys};
 use subscription::{Subscription, Timing};
@@ -143,6 +145,13 @@ impl Door {
             store,
             progress,
         );
+        let objects = Objects::new(objects::Options {
+            place: Place::memory(),
+            public_url: "https://objects.test".to_owned(),
+            key: DoorKey::new([3; 32]),
+            clock: clock.clone(),
+            tracker: shutdown.tracker.clone(),
+        });
         let api = Api::new(Options {
             executor: Arc::new(executor),
             queries,
@@ -152,6 +161,7 @@ impl Door {
             verification: phones.clone(),
             codes: Arc::new(FixedCode),
             captchas: Arc::new(BelieveCaptchas),
+            uploads: Arc::new(objects),
             link_tokens: LinkTokens::new([1; 32]),
             pnis: PniDeriver::new([2; 32]),
             issuing: Issuing::new(IssuingKeys::from(&*SECRETS)),

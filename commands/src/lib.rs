@@ -9,6 +9,7 @@ pub mod keys;
 pub mod message;
 pub mod number;
 pub mod ports;
+pub mod profile;
 pub mod registration;
 #[cfg(test)]
 mod testing;

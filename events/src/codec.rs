@@ -13,6 +13,7 @@ use crate::number::NumberEvent;
 use crate::operator::OperatorEvent;
 use crate::payload::PayloadRef;
 use crate::personal::{KeyId, PersonalField, SubjectKey, Tampered};
+use crate::profile::ProfileEvent;
 use crate::store::{Position, Recorded, Revision};
 use crate::stream::{Family, StreamId};
 use crate::verification::VerificationEvent;
@@ -143,7 +144,7 @@ pub(crate) use event_family;
 /// An event of any family.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "one variant a family")]
-#[expect(
+#[allow(
     clippy::large_enum_variant,
     reason = "account events are rare beside mailbox events; a box would cost each of them"
 )]
@@ -154,6 +155,7 @@ pub enum AnyEvent {
     Number(NumberEvent),
     Verification(VerificationEvent),
     Operator(OperatorEvent),
+    Profile(ProfileEvent),
 }
 
 /// Does the same with whichever family an event belongs to.
@@ -166,6 +168,7 @@ macro_rules! each_family {
             AnyEvent::Number($inner) => $result,
             AnyEvent::Verification($inner) => $result,
             AnyEvent::Operator($inner) => $result,
+            AnyEvent::Profile($inner) => $result,
         }
     };
 }
@@ -192,6 +195,7 @@ impl AnyEvent {
             Self::Keys(KeysEvent::LastResortPreKeySet(event)) => Some(&event.record),
             Self::Keys(KeysEvent::PreKeysUploaded(event)) => Some(&event.page),
             Self::Mailbox(MailboxEvent::MessageQueued(event)) => event.content.as_ref(),
+            Self::Profile(ProfileEvent::ProfileVersionSet(event)) => Some(&event.fields),
             _ => None,
         }
     }
@@ -204,6 +208,7 @@ impl AnyEvent {
             Family::Number => Self::Number(NumberEvent::from_json(name, data)?),
             Family::Verification => Self::Verification(VerificationEvent::from_json(name, data)?),
             Family::Operator => Self::Operator(OperatorEvent::from_json(name, data)?),
+            Family::Profile => Self::Profile(ProfileEvent::from_json(name, data)?),
         })
     }
 }
@@ -217,6 +222,7 @@ pub const fn types(family: Family) -> &'static [(i16, &'static str)] {
         Family::Number => NumberEvent::TYPES,
         Family::Verification => VerificationEvent::TYPES,
         Family::Operator => OperatorEvent::TYPES,
+        Family::Profile => ProfileEvent::TYPES,
     }
 }
 

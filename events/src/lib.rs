@@ -11,6 +11,7 @@ pub mod operator;
 pub mod payload;
 pub mod personal;
 pub mod ports;
+pub mod profile;
 pub mod store;
 pub mod stream;
 pub mod values;

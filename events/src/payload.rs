@@ -28,6 +28,13 @@ impl fmt::Display for PayloadId {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PayloadDigest(pub [u8; 32]);
 
+impl PayloadDigest {
+    /// The digest of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+}
+
 impl TryFrom<Vec<u8>> for PayloadDigest {
     type Error = InvalidBytes;
 
@@ -80,7 +87,7 @@ impl Payload {
             id: self.id,
             length: u32::try_from(self.bytes.len())
                 .expect("the doors' size limits lie far below 4 GiB"),
-            sha256: PayloadDigest(Sha256::digest(&self.bytes).into()),
+            sha256: PayloadDigest::of(&self.bytes),
         }
     }
 }

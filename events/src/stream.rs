@@ -24,17 +24,20 @@ pub enum Family {
     Verification = 5,
     /// `operator-{id}`: what administrators did.
     Operator = 6,
+    /// `profile-{aci}`: what an account shows of itself.
+    Profile = 8,
 }
 
 impl Family {
     /// Every family.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Account,
         Self::Keys,
         Self::Mailbox,
         Self::Number,
         Self::Verification,
         Self::Operator,
+        Self::Profile,
     ];
 
     /// The name in front of the stream's key.
@@ -46,6 +49,7 @@ impl Family {
             Self::Number => "number",
             Self::Verification => "verification",
             Self::Operator => "operator",
+            Self::Profile => "profile",
         }
     }
 
@@ -124,6 +128,11 @@ impl StreamId {
         Self::new(Family::Operator, id)
     }
 
+    /// What one account shows of itself.
+    pub fn profile(aci: Aci) -> Self {
+        Self::new(Family::Profile, aci)
+    }
+
     fn new(family: Family, key: impl fmt::Display) -> Self {
         Self {
             family,
@@ -182,6 +191,13 @@ impl StreamId {
     /// The session of a `verification-` stream.
     pub fn as_verification(&self) -> Option<SessionId> {
         (self.family == Family::Verification)
+            .then(|| self.key.parse().ok())
+            .flatten()
+    }
+
+    /// The account of a `profile-` stream.
+    pub fn as_profile(&self) -> Option<Aci> {
+        (self.family == Family::Profile)
             .then(|| self.key.parse().ok())
             .flatten()
     }
@@ -260,7 +276,8 @@ mod tests {
                 "3 mailbox",
                 "4 number",
                 "5 verification",
-                "6 operator"
+                "6 operator",
+                "8 profile"
             ]
         );
         assert!(

@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod devices;
 pub mod inbox;
 pub mod pre_keys;
+pub mod profiles;
 pub mod verification_sessions;
 
 mod columns;

@@ -13,6 +13,7 @@ use crate::accounts::AccountQueries;
 use crate::devices::DeviceQueries;
 use crate::inbox::InboxQueries;
 use crate::pre_keys::PreKeyQueries;
+use crate::profiles::ProfileQueries;
 use crate::verification_sessions::VerificationSessionQueries;
 use crate::{Model, QueryError};
 
@@ -85,6 +86,11 @@ impl Queries {
     /// Inboxes: what waits for whom.
     pub fn inbox(&self) -> InboxQueries {
         InboxQueries(self.pool.clone())
+    }
+
+    /// Profiles: what accounts show of themselves.
+    pub fn profiles(&self) -> ProfileQueries {
+        ProfileQueries(self.pool.clone())
     }
 
     /// Verification sessions: how far they are.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use subscription::{Progress, Projection};
 
 use crate::read_model::{Projected, ReadModel};
-use crate::{accounts, devices, inbox, pre_keys, verification_sessions};
+use crate::{accounts, devices, inbox, pre_keys, profiles, verification_sessions};
 
 macro_rules! read_models {
     ($($(#[$doc:meta])* $name:ident = $model:ty;)+) => {
@@ -54,6 +54,8 @@ read_models! {
     PreKeys = pre_keys::PreKeys;
     /// What waits for each device.
     Inbox = inbox::Inbox;
+    /// What accounts show of themselves.
+    Profiles = profiles::Profiles;
     /// How far each proof of a phone number has come.
     VerificationSessions = verification_sessions::VerificationSessions;
 }

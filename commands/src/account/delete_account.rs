@@ -3,12 +3,14 @@
 use async_trait::async_trait;
 use events::account::AccountDeleted;
 use events::number::NumberReleased;
+use events::profile::ProfileCleared;
 use events::{Aci, Pni, StreamId};
 
 use super::state::Account;
 use crate::command::{Command, NeverRefused, Stop};
 use crate::executor::work::Work;
 use crate::number::Number;
+use crate::profile::Profile;
 
 /// Deletes the account and releases its number. Deleting again does nothing, but completes a deletion that was cut short.
 #[derive(Clone, Copy, Debug)]
@@ -17,9 +19,11 @@ pub struct DeleteAccount {
     pub aci: Aci,
 }
 
-/// What deleting leaves to be done in each of the two streams.
+/// What deleting leaves to be done in each of the three streams.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Ending {
+    /// Its profile has to go.
+    pub profile: Option<ProfileCleared>,
     /// The account has to end.
     pub account: Option<AccountDeleted>,
     /// Its number has to be released.
@@ -27,15 +31,17 @@ pub struct Ending {
 }
 
 impl DeleteAccount {
-    /// The rule. The account ends before its claim on the number does: in between the claim is an orphan, which is
+    /// The rule. The profile goes first: an account without one is an account, and who asks again finds the rest still
+    /// to be done. The account ends before its claim on the number does: in between the claim is an orphan, which is
     /// as good as none. The other way round two accounts could hold the number.
-    pub fn decide(&self, account: &Account, number: &Number) -> Ending {
+    pub fn decide(&self, account: &Account, number: &Number, profile: &Profile) -> Ending {
         let deleted = account
             .live
             .as_ref()
             .map(|live| AccountDeleted { pni: live.pni });
         let claimed = number.holder == Some(self.aci);
         Ending {
+            profile: profile.clearing(),
             account: deleted,
             number: claimed.then_some(NumberReleased { aci: self.aci }),
         }
@@ -64,7 +70,9 @@ impl Command for DeleteAccount {
             return Ok(());
         };
         let number = work.load::<Number>(pni).await?;
-        let ending = self.decide(&account, &number);
+        let profile = work.load::<Profile>(self.aci).await?;
+        let ending = self.decide(&account, &number, &profile);
+        work.record(&profile, ending.profile);
         work.record(&account, ending.account);
         work.record(&number, ending.number);
         Ok(())
@@ -82,7 +90,10 @@ mod tests {
     fn ending<const N: usize>(history: [(u64, AccountEvent); N], number: &Number) -> Ending {
         let account = given::<Account>(history);
         account
-            .when(|account, _| DeleteAccount { aci: aci(1) }.decide(account, number))
+            .when(|account, _| {
+                let profile = Profile::default();
+                DeleteAccount { aci: aci(1) }.decide(account, number, &profile)
+            })
             .0
     }
 
@@ -99,11 +110,13 @@ mod tests {
         let released = NumberReleased { aci: aci(1) };
         let registered = (0, registered(1));
         let both = Ending {
+            profile: None,
             account: Some(deleted.clone()),
             number: Some(released.clone()),
         };
         assert_eq!(ending([registered.clone()], &held_by(1)), both);
         let cut_short = Ending {
+            profile: None,
             account: None,
             number: Some(released),
         };

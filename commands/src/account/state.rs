@@ -100,6 +100,11 @@ impl Live {
         self.devices.values().any(|device| device.can(capability))
     }
 
+    /// Whether all devices have the capability.
+    pub fn all_can(&self, capability: Capability) -> bool {
+        self.devices.values().all(|device| device.can(capability))
+    }
+
     /// Whether device 1 has the capability.
     pub fn primary_can(&self, capability: Capability) -> bool {
         self.devices

@@ -19,7 +19,8 @@ fn subject(stream: &StreamId, event: &AnyEvent) -> Option<Subject> {
         | AnyEvent::Keys(_)
         | AnyEvent::Mailbox(_)
         | AnyEvent::Number(_)
-        | AnyEvent::Operator(_) => None,
+        | AnyEvent::Operator(_)
+        | AnyEvent::Profile(_) => None,
     }
 }
 

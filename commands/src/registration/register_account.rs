@@ -21,6 +21,7 @@ use crate::device::DeviceAttributes;
 use crate::executor::work::Work;
 use crate::keys::RegistrationKeys;
 use crate::keys::repeated_use::NewKeyStreams;
+use crate::profile::Profile;
 use crate::verification::{Session, VerificationPolicy};
 
 /// Registers a number whose holder has proved that it is theirs. If it has an account, that account is registered anew:
@@ -225,8 +226,9 @@ impl Command for RegisterAccount {
         Some(StreamId::number(self.pni))
     }
 
-    /// Writes the claim, the keys, the account. Cut short after the claim, the number is claimed by an account that
-    /// does not exist, which is as good as free; cut short after the keys, they belong to a generation that never came.
+    /// Writes the claim, the keys, the end of the old profile, the account. Cut short after the claim, the number is
+    /// claimed by an account that does not exist, which is as good as free; cut short after the keys, they belong to a
+    /// generation that never came; cut short after the profile, the account has none until a device writes it again.
     async fn run(&self, work: &mut Work<'_>) -> Result<Registered, Stop<RegisterAccountRefused>> {
         if !self.keys.as_ref().is_none_or(RegistrationKeys::are_signed) {
             return Err(RegisterAccountRefused::InvalidSignature.into());
@@ -249,6 +251,8 @@ impl Command for RegisterAccount {
             .iter()
             .flat_map(|keys| [&keys.aci.keys, &keys.pni.keys]);
         streams.record(work, keys);
+        let profile = work.load::<Profile>(seat.aci).await?;
+        work.record(&profile, profile.clearing());
         let generation = streams.generation;
         work.record(&seat.account, [self.event(existing.is_some(), generation)]);
         Ok(Registered {

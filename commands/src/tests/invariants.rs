@@ -14,6 +14,7 @@ use crate::aggregate::Aggregate;
 use crate::device::DEVICE_LIMIT;
 use crate::keys::PreKeys;
 use crate::number::Number;
+use crate::profile::Profile;
 use crate::testing::world::World;
 use crate::verification::Session;
 
@@ -32,6 +33,7 @@ pub(super) async fn hold(world: &World) {
             Family::Number => cached_is_replayed::<Number>(world, stream).await,
             Family::Keys => cached_is_replayed::<PreKeys>(world, stream).await,
             Family::Verification => cached_is_replayed::<Session>(world, stream).await,
+            Family::Profile => cached_is_replayed::<Profile>(world, stream).await,
             Family::Mailbox | Family::Operator => {}
         }
     }

@@ -6,4 +6,5 @@ mod invariants;
 mod keys;
 mod messages;
 mod prefix_safety;
+mod profiles;
 mod registration;

@@ -8,7 +8,7 @@ use events::account::{IdentityKeys, Protection};
 use events::ids::IdentityKind;
 use events::mailbox::EnvelopeKind;
 
-use super::invariants;
+use super::{invariants, profiles};
 use crate::account::Account;
 use crate::account::delete_account::DeleteAccount;
 use crate::command::Command;
@@ -17,6 +17,7 @@ use crate::keys::set_keys::SetKeys;
 use crate::message::acknowledge::{Acknowledge, Delivered};
 use crate::message::send_message::Sender;
 use crate::number::Number;
+use crate::profile::Profile;
 use crate::registration::register_account::{NumberProof, RegisterAccount, Registered};
 use crate::testing::fixtures::{
     Identity, aci, change_protection, device, link, pni, register, salted, session, set_keys,
@@ -148,6 +149,36 @@ async fn a_reregistration() {
         assert!(registered.reregistration);
         assert_eq!(registered.aci, aci(1));
         is_registered(world, &registered).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_reregistration_that_clears_a_profile() {
+    let setup = async || {
+        let world = World::with_people([1, 2]).await;
+        world.run(&profiles::set(1, 1)).await;
+        (world, register(1))
+    };
+    cut_everywhere(4, setup, async |world, outcome, _| {
+        is_registered(world, &outcome.unwrap().done).await;
+        assert_eq!(world.state::<Profile>(aci(1)).await, Profile::default());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_deletion_that_clears_a_profile() {
+    let setup = async || {
+        let world = World::with_people([1]).await;
+        world.run(&profiles::set(1, 1)).await;
+        (world, DeleteAccount { aci: aci(1) })
+    };
+    cut_everywhere(3, setup, async |world, outcome, _| {
+        assert!(outcome.is_ok());
+        assert_eq!(world.state::<Profile>(aci(1)).await, Profile::default());
+        assert_eq!(world.state::<Account>(aci(1)).await.live, None);
+        assert_eq!(world.state::<Number>(pni(1)).await.holder, None);
     })
     .await;
 }

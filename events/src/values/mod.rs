@@ -3,6 +3,7 @@
 pub mod e164;
 pub mod hashes;
 pub mod keys;
+pub mod profile;
 
 use std::fmt;
 use std::time::Duration;

@@ -1,11 +1,13 @@
 //! Questions about accounts.
 
+use events::values::keys::EcPublicKey;
 use events::{Aci, ServiceId};
 use sqlx::PgPool;
 use sqlx::postgres::PgRow;
 
 use super::{Account, TABLE, apply};
 use crate::QueryError;
+use crate::columns::{BoxError, bytes, column, get, kind_column, service_id};
 
 /// Questions about accounts.
 #[derive(Clone, Debug)]
@@ -33,6 +35,28 @@ impl AccountQueries {
         .fetch_optional(&self.0)
         .await?;
         row.as_ref().map(account).transpose()
+    }
+
+    /// The keys of these identities, as far as they exist and have one.
+    pub async fn identity_keys(
+        &self,
+        identities: &[ServiceId],
+    ) -> Result<Vec<(ServiceId, EcPublicKey)>, QueryError> {
+        let rows = sqlx::query(
+            "SELECT w.kind, w.identity, CASE w.kind WHEN 0 THEN a.aci_identity_key ELSE a.pni_identity_key END AS key
+             FROM unnest($1::smallint[], $2::uuid[]) AS w(kind, identity)
+             JOIN accounts_v1 a ON (w.kind = 0 AND a.aci = w.identity) OR (w.kind = 1 AND a.pni = w.identity)",
+        )
+        .bind(column(identities, |id| kind_column(*id)))
+        .bind(column(identities, |id| id.uuid()))
+        .fetch_all(&self.0)
+        .await?;
+        let keys = rows.iter().map(|row| {
+            let identity = service_id(get(row, "kind")?, get(row, "identity")?)?;
+            Ok(bytes(row, "key")?.map(|key| (identity, key)))
+        });
+        let keys: Result<Vec<_>, BoxError> = keys.filter_map(Result::transpose).collect();
+        keys.map_err(QueryError::damaged(TABLE))
     }
 
     /// Whether there is such an account.

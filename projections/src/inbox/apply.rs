@@ -176,7 +176,8 @@ impl ReadModel for Inbox {
                 AnyEvent::Keys(_)
                 | AnyEvent::Number(_)
                 | AnyEvent::Verification(_)
-                | AnyEvent::Operator(_) => {}
+                | AnyEvent::Operator(_)
+                | AnyEvent::Profile(_) => {}
             }
         }
         Ok(changes)

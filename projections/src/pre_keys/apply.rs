@@ -169,7 +169,8 @@ impl ReadModel for PreKeys {
                 AnyEvent::Mailbox(_)
                 | AnyEvent::Number(_)
                 | AnyEvent::Verification(_)
-                | AnyEvent::Operator(_) => {}
+                | AnyEvent::Operator(_)
+                | AnyEvent::Profile(_) => {}
             }
         }
         Ok(changes)

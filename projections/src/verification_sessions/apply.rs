@@ -183,7 +183,8 @@ impl ReadModel for VerificationSessions {
                 AnyEvent::Keys(_)
                 | AnyEvent::Mailbox(_)
                 | AnyEvent::Number(_)
-                | AnyEvent::Operator(_) => {}
+                | AnyEvent::Operator(_)
+                | AnyEvent::Profile(_) => {}
             }
         }
         Ok(changes)

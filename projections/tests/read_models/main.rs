@@ -9,6 +9,7 @@ mod accounts;
 mod devices;
 mod inbox;
 mod pre_keys;
+mod profiles;
 mod splits;
 mod support;
 mod verification_sessions;

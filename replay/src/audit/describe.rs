@@ -7,6 +7,8 @@ use events::keys::{KeysEvent, PreKeyKind};
 use events::mailbox::MailboxEvent;
 use events::number::NumberEvent;
 use events::operator::OperatorEvent;
+use events::profile::ProfileEvent;
+use events::values::profile::ProfileVersion;
 use events::verification::{Proof, Transport, VerificationEvent};
 use events::{E164, Personal};
 
@@ -39,6 +41,7 @@ fn details(event: &AnyEvent) -> Vec<Detail> {
         },
         AnyEvent::Verification(event) => verification(event),
         AnyEvent::Operator(event) => operator(event),
+        AnyEvent::Profile(event) => profile(event),
     }
 }
 
@@ -179,6 +182,24 @@ const fn way(transport: Transport) -> &'static str {
     match transport {
         Transport::Sms => "sms",
         Transport::Voice => "voice",
+    }
+}
+
+fn profile(event: &ProfileEvent) -> Vec<Detail> {
+    let version = |version: &Option<ProfileVersion>| match version {
+        Some(version) => said("version", version),
+        None => said("version", "none"),
+    };
+    match event {
+        ProfileEvent::ProfileVersionSet(e) => vec![
+            version(&e.version),
+            said("bytes", e.fields.length),
+            said("payment address", e.payment_address),
+        ],
+        ProfileEvent::AvatarReplaced(e) => vec![version(&e.version), said("picture", e.key)],
+        ProfileEvent::AvatarRemoved(e) => vec![version(&e.version), said("picture", e.key)],
+        ProfileEvent::ProfileVersionDropped(e) => vec![version(&e.version)],
+        ProfileEvent::ProfileCleared(e) => vec![said("versions", e.fields.len())],
     }
 }
 

@@ -27,6 +27,7 @@ pub(super) async fn gather(
     let reader = environment.reader();
     let mut facts = stream(&reader, &StreamId::account(aci)).await?;
     let traces = Traces::of(&facts);
+    facts.extend(stream(&reader, &StreamId::profile(aci)).await?);
     for pni in &traces.numbers {
         let claims = stream(&reader, &StreamId::number(*pni)).await?;
         facts.extend(claims.into_iter().filter(|fact| concerns(fact, aci)));

@@ -32,6 +32,7 @@ impl History {
         match choices.below(8) {
             0 | 1 => self.random_account_event(choices),
             2 => self.random_keys_event(choices),
+            7 => self.random_profile_event(choices),
             3 => {
                 let to = random_address(choices);
                 self.message(to, choices.below(40), b"ciphertext");
@@ -74,6 +75,20 @@ impl History {
             _ => samples::deleted(account),
         };
         self.then(StreamId::account(samples::aci(account)), event);
+    }
+
+    fn random_profile_event(&mut self, choices: &mut Choices) {
+        let account = choices.below(3);
+        let mut small = |bound| u8::try_from(choices.below(bound)).unwrap_or_default();
+        let (version, picture) = (small(4), small(6));
+        let event = match small(8) {
+            0..=3 => samples::profile_set(version, picture.into()),
+            4 => samples::avatar_replaced(version, picture),
+            5 => samples::avatar_removed(version, picture),
+            6 => samples::profile_dropped(version),
+            _ => samples::profile_cleared(),
+        };
+        self.then(StreamId::profile(samples::aci(account)), event);
     }
 
     fn random_keys_event(&mut self, choices: &mut Choices) {

@@ -147,12 +147,12 @@ fn report(runs: &[Run], rounds: usize) {
                 }))
             };
             println!(
-                "| {writers} | {contender} | {:.0} ({:.0}–{:.0}) | {:.1} / {:.1} | {:.2} |",
+                "| {writers} | {contender} | {:.0} ({:.0}–{:.0}) | {} / {} | {:.2} |",
                 median(&rates),
                 rates.iter().copied().fold(f64::INFINITY, f64::min),
                 rates.iter().copied().fold(0.0, f64::max),
-                millis(|latency| latency.0),
-                millis(|latency| latency.1),
+                shown(millis(|latency| latency.0)),
+                shown(millis(|latency| latency.1)),
                 ratio(runs, contender, writers, rounds),
             );
         }
@@ -160,8 +160,20 @@ fn report(runs: &[Run], rounds: usize) {
     println!();
     for (contender, writers, bar) in BARS {
         let reached = ratio(runs, contender, writers, rounds);
+        if reached.is_nan() {
+            continue; // left out by an option
+        }
         let verdict = if reached >= bar { "reached" } else { "MISSED" };
         println!("{writers} writers: {reached:.2} x {contender}, bar {bar}: {verdict}");
+    }
+}
+
+/// Milliseconds, or that nobody measured them.
+fn shown(millis: f64) -> String {
+    if millis.is_nan() {
+        "–".to_owned()
+    } else {
+        format!("{millis:.1}")
     }
 }
 

@@ -10,6 +10,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("crypto", &["events"]),
     ("commands", &["events", "crypto"]),
     ("live", &["events"]),
+    ("loadgen", &["crypto", "events"]),
     ("store-eventstore", &["events"]),
     ("store-postgres", &["events"]),
     ("subscription", &["events"]),

@@ -1,0 +1,151 @@
+//! Two people talk, one line at a time: what a newcomer wants to see.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use bytes::Bytes;
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::fleet::{Account, Fleet, REGISTRATION_ID, Recruiting, Servers};
+use crate::frames::Envelope;
+use crate::socket::{Event, Socket};
+
+/// What they say. Real clients encrypt; to the server it is all the same.
+const TALK: [&str; 4] = [
+    "Are you there?",
+    "The mirror is up. I read you.",
+    "Then nothing between us can tamper unseen.",
+    "It cannot even read this. Good light!",
+];
+
+/// Nobody waits longer.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// One of the two.
+struct Person {
+    name: &'static str,
+    aci: String,
+    socket: Socket,
+}
+
+impl Person {
+    async fn new(servers: &Servers, name: &'static str, account: &Account) -> anyhow::Result<Self> {
+        let mut person = Self {
+            name,
+            aci: account.aci.clone(),
+            socket: Socket::open(servers, 0, account).await?,
+        };
+        person
+            .wait(|event| matches!(event, Event::QueueEmpty))
+            .await?;
+        println!("  {name} is {} and listens", account.aci);
+        Ok(person)
+    }
+
+    /// Waits for an event; messages before it are acknowledged and forgotten.
+    async fn wait(&mut self, wanted: impl Fn(&Event) -> bool) -> anyhow::Result<Event> {
+        let waiting = async {
+            loop {
+                let event = self.socket.next().await;
+                if wanted(&event) {
+                    return Ok(event);
+                }
+                match event {
+                    Event::Message(id, _) => self.socket.acknowledge(id).await?,
+                    Event::Closed(code) => anyhow::bail!("the server closed with {code:?}"),
+                    Event::QueueEmpty | Event::Answer(..) => {}
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting)
+            .await
+            .with_context(|| format!("{} waited in vain", self.name))?
+    }
+
+    async fn say(&mut self, to: &str, line: &str, timestamp: u64) -> anyhow::Result<()> {
+        let body = json!({
+            "messages": [{
+                "type": 1, "destinationDeviceId": 1, "destinationRegistrationId": REGISTRATION_ID,
+                "content": BASE64_STANDARD.encode(line),
+            }],
+            "timestamp": timestamp,
+        });
+        let path = format!("/v1/messages/{to}");
+        let id = self.socket.put(path, body.to_string().into()).await?;
+        let answer = self
+            .wait(|event| matches!(event, Event::Answer(of, _) if *of == id))
+            .await?;
+        anyhow::ensure!(
+            matches!(answer, Event::Answer(_, 200)),
+            "the message was refused: {answer:?}"
+        );
+        Ok(())
+    }
+
+    /// Takes the next message and acknowledges it.
+    async fn hear(&mut self) -> anyhow::Result<Bytes> {
+        let is_message = |envelope: &Envelope| envelope.content.is_some();
+        let event = self
+            .wait(|event| matches!(event, Event::Message(_, envelope) if is_message(envelope)))
+            .await?;
+        match event {
+            Event::Message(id, envelope) => {
+                self.socket.acknowledge(id).await?;
+                Ok(envelope.content.unwrap_or_default())
+            }
+            other => anyhow::bail!("{other:?} is no message"),
+        }
+    }
+
+    async fn hear_receipt(&mut self, timestamp: u64) -> anyhow::Result<()> {
+        let is_receipt = |envelope: &Envelope| {
+            envelope.content.is_none() && envelope.client_timestamp == Some(timestamp)
+        };
+        let event = self
+            .wait(|event| matches!(event, Event::Message(_, envelope) if is_receipt(envelope)))
+            .await?;
+        match event {
+            Event::Message(id, _) => self.socket.acknowledge(id).await,
+            other => anyhow::bail!("{other:?} is no receipt"),
+        }
+    }
+}
+
+/// Registers two people and lets them talk.
+pub async fn run(servers: &Servers, seed: u16, code: &str) -> anyhow::Result<()> {
+    println!("Two people register:");
+    let wanted = Recruiting {
+        accounts: 2,
+        seed,
+        code: code.to_owned(),
+    };
+    let fleet = Fleet::recruit(servers, &wanted).await?;
+    let [first, second] = &fleet.accounts[..] else {
+        anyhow::bail!("two people are needed")
+    };
+    let mut speaking = Person::new(servers, "Ada", first).await?;
+    let mut listening = Person::new(servers, "Ben", second).await?;
+    println!("\nThey talk over their WebSockets:");
+    for (timestamp, line) in (1_767_225_600_000..).zip(TALK) {
+        let said = Instant::now();
+        speaking.say(&listening.aci, line, timestamp).await?;
+        let heard = listening.hear().await?;
+        let took = said.elapsed();
+        anyhow::ensure!(heard == line.as_bytes(), "something else was heard");
+        speaking.hear_receipt(timestamp).await?;
+        println!(
+            "  {}: {line}\n       stored, delivered to {} after {took:.1?}, acknowledged, receipt is back",
+            speaking.name, listening.name
+        );
+        std::mem::swap(&mut speaking, &mut listening);
+    }
+    println!(
+        "\nEvery step is a fact in the log. Try: heliograph audit show --account {}",
+        speaking.aci
+    );
+    speaking.socket.leave().await;
+    listening.socket.leave().await;
+    Ok(())
+}

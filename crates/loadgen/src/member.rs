@@ -1,0 +1,276 @@
+//! One simulated device: sends what is due, acknowledges what comes, and comes back when its connection ends.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use bytes::Bytes;
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::fleet::{Account, Fleet, REGISTRATION_ID, Servers};
+use crate::frames::Envelope;
+use crate::ledger::{Ledger, Stamp};
+use crate::load::Pace;
+use crate::socket::{Event, Socket};
+
+/// Between two attempts to connect.
+const RESPITE: Duration = Duration::from_millis(100);
+
+/// Between two signs of life.
+const PING: Duration = Duration::from_secs(30);
+
+/// The envelope type of a server's delivery receipt.
+const RECEIPT: i32 = 5;
+
+/// What every device of a run shares.
+pub(crate) struct Run {
+    pub(crate) servers: Servers,
+    pub(crate) fleet: Fleet,
+    pub(crate) ledger: Ledger,
+    pub(crate) pace: Pace,
+    /// Bytes of content.
+    pub(crate) size: usize,
+    /// How many others each device writes to.
+    pub(crate) peers: usize,
+    /// Ends the sending.
+    pub(crate) silence: CancellationToken,
+    /// Ends the run.
+    pub(crate) end: CancellationToken,
+}
+
+/// Messages to one other device: one at a time, so that their order is known.
+#[derive(Default)]
+struct Peer {
+    index: usize,
+    next: u64,
+    waiting: VecDeque<Stamp>,
+    sent: Option<Stamp>,
+}
+
+/// One device.
+pub(crate) struct Member {
+    run: Arc<Run>,
+    index: usize,
+    peers: Vec<Peer>,
+    /// Which peer a request is about.
+    asked: HashMap<u64, usize>,
+    /// Messages that were due so far.
+    planned: u64,
+    /// Which server is tried next.
+    server: usize,
+}
+
+impl Member {
+    pub(crate) fn new(run: Arc<Run>, index: usize) -> Self {
+        let crowd = run.fleet.accounts.len();
+        let peers = (1..=run.peers.min(crowd - 1)).map(|step| Peer {
+            index: (index + step) % crowd,
+            ..Peer::default()
+        });
+        Self {
+            peers: peers.collect(),
+            index,
+            asked: HashMap::new(),
+            planned: 0,
+            server: index,
+            run,
+        }
+    }
+
+    fn account(&self) -> &Account {
+        &self.run.fleet.accounts[self.index]
+    }
+
+    /// Lives until the end of the run.
+    pub(crate) async fn live(mut self) {
+        let end = self.run.end.clone();
+        _ = end.run_until_cancelled(self.stay_connected()).await;
+    }
+
+    async fn stay_connected(&mut self) {
+        loop {
+            let account = self.account().clone();
+            match Socket::open(&self.run.servers, self.server, &account).await {
+                Ok(socket) => {
+                    self.serve(socket).await;
+                    self.run.ledger.count(|totals| totals.disconnected += 1);
+                }
+                Err(_) => sleep(RESPITE).await,
+            }
+            self.server += 1;
+        }
+    }
+
+    /// Works on one connection until it ends.
+    async fn serve(&mut self, mut socket: Socket) {
+        self.start_over();
+        let mut ping = Instant::now() + PING;
+        loop {
+            if self.pump(&mut socket).await.is_err() {
+                return;
+            }
+            let due = self.next_due();
+            let waiting_for_due = async {
+                match due {
+                    Some(due) => sleep_until(due).await,
+                    None => pending().await,
+                }
+            };
+            let done = tokio::select! {
+                () = waiting_for_due => {
+                    self.plan();
+                    Ok(())
+                }
+                event = socket.next() => self.take(&mut socket, event).await,
+                () = sleep_until(ping) => {
+                    ping += PING;
+                    socket.ping().await
+                }
+            };
+            if done.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// What was not answered on the last connection is sent again on this one.
+    fn start_over(&mut self) {
+        self.asked.clear();
+        for peer in &mut self.peers {
+            if let Some(stamp) = peer.sent.take() {
+                peer.waiting.push_front(stamp);
+                self.run.ledger.count(|totals| totals.resent += 1);
+            }
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.run.ledger.began().elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// When this device's next message is due, in microseconds of the run.
+    fn due(&self) -> Option<u64> {
+        match self.run.pace {
+            Pace::Open { rate } if !self.run.silence.is_cancelled() => {
+                let crowd = self.run.fleet.accounts.len() as u64;
+                let place = self.planned * crowd + self.index as u64;
+                #[expect(clippy::cast_precision_loss, reason = "no run has 2^52 messages")]
+                let seconds = place as f64 / rate;
+                u64::try_from(Duration::from_secs_f64(seconds).as_micros()).ok()
+            }
+            Pace::Open { .. } | Pace::Saturate => None,
+        }
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        let began = Instant::from_std(self.run.ledger.began());
+        self.due().map(|due| began + Duration::from_micros(due))
+    }
+
+    /// Queues the message that is due.
+    fn plan(&mut self) {
+        if let Some(due) = self.due() {
+            let peers = self.peers.len();
+            let peer = usize::try_from(self.planned).map_or(0, |planned| planned % peers);
+            self.queue(peer, due);
+            self.planned += 1;
+        }
+    }
+
+    fn queue(&mut self, peer: usize, due: u64) {
+        let (run, from) = (self.run.ledger.run(), small(self.index));
+        let peer = &mut self.peers[peer];
+        peer.waiting.push_back(Stamp {
+            run,
+            from,
+            to: small(peer.index),
+            number: peer.next,
+            due,
+        });
+        peer.next += 1;
+    }
+
+    /// Sends to every peer that has answered the last message.
+    async fn pump(&mut self, socket: &mut Socket) -> anyhow::Result<()> {
+        let saturate = matches!(self.run.pace, Pace::Saturate) && !self.run.silence.is_cancelled();
+        for place in 0..self.peers.len() {
+            if self.peers[place].sent.is_some() {
+                continue;
+            }
+            if saturate && self.peers[place].waiting.is_empty() {
+                self.queue(place, self.now());
+            }
+            let Some(stamp) = self.peers[place].waiting.pop_front() else {
+                continue;
+            };
+            let to = &self.run.fleet.accounts[self.peers[place].index].aci;
+            let path = format!("/v1/messages/{to}");
+            let body = body(&stamp, self.run.size);
+            self.peers[place].sent = Some(stamp);
+            let id = socket.put(path, body).await?;
+            self.asked.insert(id, place);
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, socket: &mut Socket, event: Event) -> anyhow::Result<()> {
+        match event {
+            Event::Message(id, envelope) => {
+                self.receive(*envelope);
+                socket.acknowledge(id).await
+            }
+            Event::QueueEmpty => Ok(()),
+            Event::Answer(id, status) => {
+                self.answer(id, status);
+                Ok(())
+            }
+            Event::Closed(_) => anyhow::bail!("the connection ended"),
+        }
+    }
+
+    fn receive(&self, envelope: Envelope) {
+        if envelope.kind == Some(RECEIPT) {
+            return self.run.ledger.count(|totals| totals.receipts += 1);
+        }
+        if let Some(stamp) = envelope.content.and_then(Stamp::of) {
+            self.run.ledger.delivered(small(self.index), &stamp);
+        }
+    }
+
+    fn answer(&mut self, id: u64, status: u32) {
+        let Some(place) = self.asked.remove(&id) else {
+            return;
+        };
+        let peer = &mut self.peers[place];
+        let Some(stamp) = peer.sent.take() else {
+            return;
+        };
+        match status {
+            200 => self.run.ledger.answered(&stamp, true),
+            // The server is busy or in trouble, and says so: once more.
+            429 | 500.. => {
+                peer.waiting.push_front(stamp);
+                self.run.ledger.count(|totals| totals.resent += 1);
+            }
+            _ => self.run.ledger.answered(&stamp, false),
+        }
+    }
+}
+
+fn small(index: usize) -> u32 {
+    u32::try_from(index).expect("no run has 2^32 devices")
+}
+
+/// The body of a send.
+fn body(stamp: &Stamp, size: usize) -> Bytes {
+    let content = BASE64_STANDARD.encode(stamp.content(size));
+    // Clients name their messages by their own time; a number of the pair does as well.
+    let timestamp = 1_767_225_600_000 + stamp.number;
+    let body = format!(
+        r#"{{"messages":[{{"type":1,"destinationDeviceId":1,"destinationRegistrationId":{REGISTRATION_ID},"content":"{content}"}}],"timestamp":{timestamp}}}"#
+    );
+    body.into()
+}

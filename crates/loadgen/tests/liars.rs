@@ -87,7 +87,7 @@ impl Liar {
             let basic = request.headers()["authorization"].to_str().unwrap();
             let name = BASE64_STANDARD.decode(basic.strip_prefix("Basic ").unwrap());
             let name = String::from_utf8(name.unwrap()).unwrap();
-            aci = name.split('.').next().unwrap().to_owned();
+            name.split('.').next().unwrap().clone_into(&mut aci);
             Ok(answer)
         };
         let Ok(socket) = tokio_tungstenite::accept_hdr_async(stream, look).await else {
@@ -166,7 +166,7 @@ impl Liar {
         let envelope: Bytes = envelope.encode_to_vec().into();
         let mut count = self.count.lock().unwrap();
         *count += 1;
-        let tenth = *count % 10 == 0;
+        let tenth = count.is_multiple_of(10);
         let mut desks = self.desks.lock().unwrap();
         let desk = desks.entry(to.to_owned()).or_default();
         let held = desk.held.remove(from);

@@ -11,7 +11,9 @@ CREATE TABLE read_models.inbox_v1 (
     source           uuid,
     payload          uuid,              -- receipts have none
     updated_pni      uuid,
-    payload_length   integer  NOT NULL, -- bytes; 0 without a payload
+    payload_length   integer  NOT NULL, -- bytes that are delivered; 0 without a payload
+    key_material     integer,           -- of a share in a message to many: where in the payload its 48 bytes begin,
+    common           integer,           -- and where the part begins that all recipients have in common
     device           smallint NOT NULL,
     kind             smallint NOT NULL,
     destination_kind smallint NOT NULL, -- of the identity: 0 ACI, 1 PNI

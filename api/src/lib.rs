@@ -7,6 +7,7 @@ pub mod issuing;
 pub mod limits;
 pub mod listen;
 pub mod ports;
+pub mod spam;
 mod state;
 pub mod ws;
 

@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::issuing::Issuing;
 use crate::listen::Shutdown;
 use crate::ports::{CaptchaAssessor, ObjectUploads};
+use crate::spam::SpamFilter;
 use crate::ws::hub::Hub;
 
 /// What the doors are built from.
@@ -47,6 +48,8 @@ pub struct Options {
     pub pnis: PniDeriver,
     /// Makes and checks credentials.
     pub issuing: Issuing,
+    /// Decides when a sender has to meet a challenge.
+    pub spam: Arc<dyn SpamFilter>,
     /// The operator's choices.
     pub config: Config,
     /// The connected devices. Whoever builds this feeds it with live facts ([`Hub::observe`]).

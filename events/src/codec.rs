@@ -146,7 +146,7 @@ pub(crate) use event_family;
 #[expect(missing_docs, reason = "one variant a family")]
 #[allow(
     clippy::large_enum_variant,
-    reason = "account events are rare beside mailbox events; a box would cost each of them"
+    reason = "the large events are rare beside mailbox events; a box would cost each of them"
 )]
 pub enum AnyEvent {
     Account(AccountEvent),

@@ -33,6 +33,9 @@ pub struct MessageQueued {
     /// The ciphertext; receipts have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<PayloadRef>,
+    /// Which part of the content is for the device; all of it, unless many recipients share it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<Share>,
     /// Whether the device should be woken at once.
     pub urgent: bool,
     /// Whether it belongs to a story.
@@ -55,6 +58,28 @@ pub struct MessagesDelivered {
 pub struct MessagesExpired {
     /// Which.
     pub guids: Vec<MessageGuid>,
+}
+
+/// A recipient's share of a message to many, which is stored once for all of them: what is delivered is the byte `22`
+/// (hexadecimal), the recipient's key material, and everything from where the common part begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// Where the recipient's key material begins: [`Share::KEY_MATERIAL`] bytes.
+    pub key_material: u32,
+    /// Where the part begins that all recipients have in common. It reaches to the end.
+    pub common: u32,
+}
+
+impl Share {
+    /// The first byte of what is delivered.
+    pub const VERSION: u8 = 0x22;
+    /// The size of the key material in bytes.
+    pub const KEY_MATERIAL: u32 = 48;
+
+    /// How many bytes are delivered of a content of this length.
+    pub const fn delivered(self, length: u32) -> u32 {
+        1 + Self::KEY_MATERIAL + length.saturating_sub(self.common)
+    }
 }
 
 /// A sender who said who they are.

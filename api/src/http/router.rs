@@ -76,6 +76,10 @@ fn endpoints() -> Router<Api> {
             put(messages::send::handler).layer(limited(limits::MESSAGE_BODY)),
         )
         .route(
+            "/v1/messages/multi_recipient",
+            put(messages::multi_recipient::handler),
+        )
+        .route(
             "/v1/messages/uuid/{guid}",
             delete(messages::delete::handler),
         )

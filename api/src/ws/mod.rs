@@ -3,6 +3,7 @@
 mod delivery;
 pub(crate) mod desk;
 pub(crate) mod ending;
+pub(crate) mod ephemeral;
 pub mod frame;
 pub mod hub;
 pub(crate) mod inbox;

@@ -8,6 +8,7 @@ mod catalogue;
 mod devices;
 mod keys;
 mod messages;
+mod multi_recipient;
 mod registration;
 mod rest_mailbox;
 mod socket;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::device::{ACCESS_KEY, PNI_REGISTRATION_ID, REGISTRATION_ID, b64, message};
-use crate::support::{Device, Door, Reply};
+use crate::support::{Device, Door, Reply, SPAM_QUOTA};
 
 const UNKNOWN: &str = "00000000-0000-4000-8000-000000000000";
 
@@ -320,6 +320,27 @@ async fn bodies_that_break_rules_are_refused() {
         .await
         .expect(404);
     assert!(waiting(&bob).await.is_empty());
+}
+
+#[tokio::test]
+async fn who_writes_to_too_many_is_challenged() {
+    let door = Door::open().await;
+    let (alice, bob) = two(&door).await;
+    for n in 0..SPAM_QUOTA {
+        let stranger = format!("00000000-0000-4000-8000-{n:012}");
+        alice.send(&stranger, b"x", 1).await.expect(404);
+    }
+    let challenged = alice.send(&bob.aci, b"x", 1).await.expect(428);
+    assert_eq!(challenged["options"], json!(["captcha", "pushChallenge"]));
+    assert_eq!(challenged["token"].as_str().unwrap().len(), 32);
+    alice.send(UNKNOWN, b"x", 1).await.expect(404);
+    bob.send(&alice.aci, b"x", 1).await.expect(200);
+    let tablet = door.link(&alice, "tablet").await;
+    let sync = changed(|body| body["messages"][0]["destinationDeviceId"] = json!(tablet.id));
+    let own = format!("/v1/messages/{}", alice.aci);
+    alice.client.put(&own, sync).await.expect(200);
+    door.api.spam.answered(alice.aci.parse().unwrap());
+    alice.send(&bob.aci, b"x", 1).await.expect(200);
 }
 
 #[tokio::test]

@@ -78,11 +78,6 @@ impl Live {
     }
 }
 
-/// Whether the key opens the account under the address: never by number, and by any key if the account is unrestricted.
-pub fn admits(account: &Live, address: ServiceId, key: &UnidentifiedAccessKey) -> bool {
-    opens(account.lock(), address, key)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

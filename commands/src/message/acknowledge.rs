@@ -59,6 +59,7 @@ impl Delivered {
             }),
             destination: sender.into(),
             content: None,
+            share: None,
             urgent: false,
             story: false,
             updated_pni: None,

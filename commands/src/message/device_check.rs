@@ -24,17 +24,34 @@ pub enum WrongDevices {
     },
 }
 
-/// Compares the devices that a sender addresses with those of the account, for messages to one recipient: stale devices
-/// are reported before missing and extra ones. All devices count, idle ones too.
+/// How the devices that a sender addresses differ from those of the account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Differences {
+    /// Left out.
+    pub missing: Vec<DeviceId>,
+    /// Not there.
+    pub extra: Vec<DeviceId>,
+    /// Installed anew since the sender met them.
+    pub stale: Vec<DeviceId>,
+}
+
+impl Differences {
+    /// Whether devices were left out, or addressed that do not exist.
+    pub fn are_mismatched(&self) -> bool {
+        !self.missing.is_empty() || !self.extra.is_empty()
+    }
+}
+
+/// Compares the devices that a sender addresses with those of the account. All devices count, idle ones too.
 ///
 /// `sender` is the account's own device that sends to the others. A sender who quotes no registration id is not checked
 /// for it; a device without a registration id for the identity is stale whatever is quoted.
-pub fn check(
+pub fn compare(
     account: &Live,
     identity: IdentityKind,
     sender: Option<DeviceId>,
     addressed: impl IntoIterator<Item = (DeviceId, Option<u32>)>,
-) -> Result<(), WrongDevices> {
+) -> Differences {
     let mut missing: BTreeSet<DeviceId> = account.devices.keys().copied().collect();
     missing.retain(|device| Some(*device) != sender);
     let mut extra = Vec::new();
@@ -49,11 +66,33 @@ pub fn check(
             stale.push(id);
         }
     }
-    let missing: Vec<_> = missing.into_iter().collect();
-    match (stale.is_empty(), missing.is_empty() && extra.is_empty()) {
-        (false, _) => Err(WrongDevices::Stale { devices: stale }),
-        (true, false) => Err(WrongDevices::Mismatched { missing, extra }),
-        (true, true) => Ok(()),
+    Differences {
+        missing: missing.into_iter().collect(),
+        extra,
+        stale,
+    }
+}
+
+/// [Compares](compare) for a message to one recipient: stale devices are reported before missing and extra ones.
+pub fn check(
+    account: &Live,
+    identity: IdentityKind,
+    sender: Option<DeviceId>,
+    addressed: impl IntoIterator<Item = (DeviceId, Option<u32>)>,
+) -> Result<(), WrongDevices> {
+    let differences = compare(account, identity, sender, addressed);
+    let mismatched = differences.are_mismatched();
+    let Differences {
+        missing,
+        extra,
+        stale,
+    } = differences;
+    if !stale.is_empty() {
+        Err(WrongDevices::Stale { devices: stale })
+    } else if mismatched {
+        Err(WrongDevices::Mismatched { missing, extra })
+    } else {
+        Ok(())
     }
 }
 

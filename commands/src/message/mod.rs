@@ -3,3 +3,4 @@
 pub mod acknowledge;
 pub mod device_check;
 pub mod send_message;
+pub mod send_to_many;

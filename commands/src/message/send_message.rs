@@ -2,14 +2,15 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use crypto::multi_recipient::Delivery;
 use events::ids::DeviceAddress;
 use events::mailbox::{EnvelopeKind, MailboxEvent, MessageQueued, MessageSource};
 use events::values::hashes::UnidentifiedAccessKey;
 use events::{Aci, DeviceId, MessageGuid, PayloadRef, ServiceId, StreamId, Timestamp};
 
 use super::device_check::{WrongDevices, check};
-use crate::account::access::admits;
-use crate::account::{Account, Live};
+use crate::account::access::Denied;
+use crate::account::{Account, Caller, Live};
 use crate::command::{Command, Refusal, Stop, Unavailable};
 use crate::executor::work::{Loaded, Work};
 use crate::number::resolve;
@@ -32,6 +33,8 @@ pub struct SendMessage {
     pub online: bool,
     /// Whether the devices should be woken at once.
     pub urgent: bool,
+    /// Whether the sender has to show first that a person is behind it. For the door to judge.
+    pub challenged: bool,
 }
 
 /// Who sends, and by what right.
@@ -41,6 +44,8 @@ pub enum Sender {
     Identified(Aci, DeviceId),
     /// Somebody who shows the recipient's access key.
     Sealed(UnidentifiedAccessKey),
+    /// Somebody whose group-send token is good for the recipient, which the door has checked.
+    GroupMember,
     /// Anybody, with a story.
     Story,
 }
@@ -80,7 +85,26 @@ pub struct EphemeralEnvelope {
     /// The envelope; its `content` is [`None`], the bytes stand beside it.
     pub envelope: MessageQueued,
     /// The ciphertext.
-    pub content: Bytes,
+    pub content: EphemeralContent,
+}
+
+/// The ciphertext of a message that is delivered now or never.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EphemeralContent {
+    /// For this device alone.
+    Own(Bytes),
+    /// A share in a message to many, put together for those who are there.
+    Shared(Delivery),
+}
+
+impl EphemeralContent {
+    /// The bytes.
+    pub fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Own(bytes) => bytes,
+            Self::Shared(delivery) => delivery.to_bytes(),
+        }
+    }
 }
 
 /// Why a message is not accepted.
@@ -92,12 +116,15 @@ pub enum SendMessageRefused {
     /// A device sends to its own account by number.
     #[error("sync messages go to the account, not to its number")]
     SyncToOwnNumber,
-    /// The recipient does not exist. Only identified senders learn this.
+    /// The recipient does not exist. Those who only show an access key do not learn this.
     #[error("no such recipient")]
     NoSuchRecipient,
     /// The access key does not open the recipient's account, or there is nothing to open.
     #[error("the access key does not open this account")]
     Unauthorized,
+    /// The sender has to show first that a person is behind it.
+    #[error("the sender has to meet a challenge first")]
+    ChallengeRequired,
     /// Devices were left out, or addressed that do not exist.
     #[error("{} devices are missing and {} do not exist", missing.len(), extra.len())]
     MismatchedDevices {
@@ -121,6 +148,15 @@ pub enum SendMessageRefused {
 }
 
 impl Refusal for SendMessageRefused {}
+
+impl From<Denied> for SendMessageRefused {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Unauthorized => Self::Unauthorized,
+            Denied::NotFound => Self::NoSuchRecipient,
+        }
+    }
+}
 
 impl From<WrongDevices> for SendMessageRefused {
     fn from(wrong: WrongDevices) -> Self {
@@ -152,7 +188,7 @@ impl SendMessage {
         recipient: Option<(Aci, &Live)>,
         sender: Option<&Live>,
     ) -> Result<Acceptance, SendMessageRefused> {
-        use SendMessageRefused::{NoSuchRecipient, NoSuchSender, SyncToOwnNumber, Unauthorized};
+        use SendMessageRefused::{NoSuchRecipient, NoSuchSender, SyncToOwnNumber};
         let mut needs_sync = false;
         let mut own_device = None;
         let account = match (&self.sender, recipient) {
@@ -166,22 +202,30 @@ impl SendMessage {
                 needs_sync = own_device.is_none() && own_account.devices.len() > 1;
                 account
             }
-            (Sender::Sealed(key), Some((_, account))) => {
-                let open = admits(account, self.destination, key);
-                if open {
-                    account
-                } else {
-                    return Err(Unauthorized);
-                }
+            (Sender::Sealed(key), recipient) => {
+                self.reached_by(&Caller::AccessKey(key.clone()), recipient)?
             }
-            (Sender::Sealed(_), None) => return Err(Unauthorized),
+            (Sender::GroupMember, recipient) => self.reached_by(&Caller::GroupMember, recipient)?,
             (Sender::Story, Some((_, account))) => account,
             (Sender::Story, None) => return Ok(Acceptance::Swallow),
         };
+        if self.challenged && own_device.is_none() {
+            return Err(SendMessageRefused::ChallengeRequired);
+        }
         let addressed = self.messages.iter().map(|m| (m.device, m.registration_id));
         check(account, self.destination.kind(), own_device, addressed)?;
         self.check_size()?;
         Ok(Acceptance::Deliver { needs_sync })
+    }
+
+    fn reached_by<'a>(
+        &self,
+        caller: &Caller,
+        recipient: Option<(Aci, &'a Live)>,
+    ) -> Result<&'a Live, SendMessageRefused> {
+        let account = recipient.map(|(_, account)| account);
+        caller.reaches(self.destination, account.map(Live::lock))?;
+        account.ok_or(SendMessageRefused::NoSuchRecipient)
     }
 
     fn check_size(&self) -> Result<(), SendMessageRefused> {
@@ -202,7 +246,7 @@ impl SendMessage {
                 service_id: (*aci).into(),
                 device: *device,
             }),
-            Sender::Sealed(_) | Sender::Story => None,
+            Sender::Sealed(_) | Sender::GroupMember | Sender::Story => None,
         };
         MessageQueued {
             guid: message.guid,
@@ -211,6 +255,7 @@ impl SendMessage {
             source,
             destination: self.destination,
             content,
+            share: None,
             urgent: self.urgent,
             story: matches!(self.sender, Sender::Story),
             updated_pni: None,
@@ -220,7 +265,7 @@ impl SendMessage {
     async fn load_sender(&self, work: &Work<'_>) -> Result<Option<Loaded<Account>>, Unavailable> {
         match self.sender {
             Sender::Identified(aci, _) => work.load::<Account>(aci).await.map(Some),
-            Sender::Sealed(_) | Sender::Story => Ok(None),
+            Sender::Sealed(_) | Sender::GroupMember | Sender::Story => Ok(None),
         }
     }
 
@@ -236,7 +281,7 @@ impl SendMessage {
             let address = device.address(aci, message.device);
             if self.online {
                 let envelope = self.envelope(message, None);
-                let content = message.content.clone();
+                let content = EphemeralContent::Own(message.content.clone());
                 sent.ephemeral.push(EphemeralEnvelope {
                     address,
                     envelope,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use crypto::keys::EcPrivateKey;
+use crypto::multi_recipient::MultiRecipientMessage;
 use crypto::xeddsa;
 use events::account::{
     Access, AccountEvent, AccountRegistered, DeviceLinked, DeviceTraits, IdentityKeys, Protection,
@@ -29,6 +30,7 @@ use crate::keys::set_keys::SetKeys;
 use crate::keys::take_pre_keys::TakePreKeys;
 use crate::keys::{IdentityBundle, RegistrationKeys, RepeatedUseKeys};
 use crate::message::send_message::{DeviceMessage, SendMessage, Sender};
+use crate::message::send_to_many::{COPIES_AT_ONCE, Right, SendToMany};
 use crate::registration::register_account::{NumberProof, RegisterAccount};
 use crate::verification::VerificationPolicy;
 
@@ -290,6 +292,32 @@ pub(crate) fn message(
         timestamp: Timestamp::from_epoch_millis(1_234).unwrap(),
         online: false,
         urgent: true,
+        challenged: false,
+    }
+}
+
+/// A message for these devices of many recipients, by the registration ids that the sender knows.
+pub(crate) fn to_many(right: Right, recipients: &[(ServiceId, &[(u8, u16)])]) -> SendToMany {
+    let mut body = vec![0x23, u8::try_from(recipients.len()).unwrap()];
+    for (recipient, devices) in recipients {
+        body.push(u8::from(recipient.kind() == IdentityKind::Pni));
+        body.extend(recipient.uuid().as_bytes());
+        for (place, (device, registration_id)) in devices.iter().enumerate() {
+            let more = u16::from(place + 1 < devices.len()) << 15;
+            body.push(*device);
+            body.extend((registration_id | more).to_be_bytes());
+        }
+        body.extend([recipient.uuid().as_bytes()[15]; 48]);
+    }
+    body.extend([0xc0; 100]);
+    SendToMany {
+        message: Arc::new(MultiRecipientMessage::parse(body.into()).unwrap()),
+        right,
+        timestamp: Timestamp::from_epoch_millis(1_234).unwrap(),
+        online: false,
+        urgent: true,
+        from: 0,
+        at_once: COPIES_AT_ONCE,
     }
 }
 

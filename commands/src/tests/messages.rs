@@ -67,7 +67,8 @@ async fn online_messages_never_reach_the_log() {
         before
     );
     assert!(accepted.queued.is_empty() && !accepted.needs_sync);
-    assert_eq!(accepted.ephemeral[0].content, send.messages[0].content);
+    let content = accepted.ephemeral[0].content.clone();
+    assert_eq!(content.into_bytes(), send.messages[0].content);
     assert_eq!(accepted.ephemeral[0].envelope.source, None);
 }
 

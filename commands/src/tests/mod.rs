@@ -5,6 +5,7 @@ mod histories;
 mod invariants;
 mod keys;
 mod messages;
+mod messages_to_many;
 mod prefix_safety;
 mod profiles;
 mod registration;

@@ -16,12 +16,13 @@ use crate::executor::{Executed, Failure};
 use crate::keys::set_keys::SetKeys;
 use crate::message::acknowledge::{Acknowledge, Delivered};
 use crate::message::send_message::Sender;
+use crate::message::send_to_many::Right;
 use crate::number::Number;
 use crate::profile::Profile;
 use crate::registration::register_account::{NumberProof, RegisterAccount, Registered};
 use crate::testing::fixtures::{
     Identity, aci, change_protection, device, link, pni, register, salted, session, set_keys,
-    take_all,
+    take_all, to_many,
 };
 use crate::testing::world::World;
 use crate::verification::Session;
@@ -349,6 +350,29 @@ async fn a_message_to_two_devices() {
         assert_eq!(sent.queued.len(), 2);
         for (address, _) in sent.queued {
             assert!(!world.history(&StreamId::mailbox(address)).is_empty());
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_message_to_many() {
+    let setup = async || {
+        let world = World::with_people([1, 2]).await;
+        world.link(1, 1).await;
+        let recipients: [(_, &[_]); 2] = [
+            (aci(1).into(), &[(1, 100), (2, 201)]),
+            (aci(2).into(), &[(1, 100)]),
+        ];
+        (world, to_many(Right::GroupMember, &recipients))
+    };
+    cut_everywhere(3, setup, async |world, outcome, _| {
+        outcome.unwrap();
+        for n in [1, 2] {
+            let live = world.state::<Account>(aci(n)).await.live.unwrap();
+            for address in live.addresses(aci(n)) {
+                assert!(!world.history(&StreamId::mailbox(address)).is_empty());
+            }
         }
     })
     .await;

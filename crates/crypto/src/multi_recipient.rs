@@ -78,6 +78,8 @@ pub struct Recipient<'a> {
     pub service_id: ServiceId,
     /// Its devices, as listed.
     pub devices: &'a [Device],
+    /// Where in the body its key material begins.
+    pub key_material: usize,
     /// What is delivered to each of them.
     pub delivery: Delivery,
 }
@@ -169,6 +171,7 @@ impl MultiRecipientMessage {
         self.recipients.iter().map(|recipient| Recipient {
             service_id: recipient.service_id,
             devices: &self.devices[recipient.devices.clone()],
+            key_material: recipient.key_material,
             delivery: Delivery {
                 key_material: self
                     .body
@@ -176,6 +179,11 @@ impl MultiRecipientMessage {
                 shared: self.body.slice(self.shared..),
             },
         })
+    }
+
+    /// The message as it came.
+    pub const fn body(&self) -> &Bytes {
+        &self.body
     }
 
     /// Members of the group whom the sender leaves out.

@@ -29,6 +29,8 @@ pub(crate) struct Config {
     #[serde(default)]
     pub(crate) verification: Verification,
     #[serde(default)]
+    pub(crate) spam: Spam,
+    #[serde(default)]
     pub(crate) api: Api,
     #[serde(default)]
     pub(crate) limits: Limits,
@@ -128,6 +130,15 @@ pub(crate) enum Captcha {
     Off,
     /// One is asked for, and any well-formed one is taken. For tests of clients.
     Any,
+}
+
+/// When senders have to show that a person is behind them.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Spam {
+    /// To how many recipients an account may write within an hour, by the count of each node, before it is asked to solve a
+    /// captcha or answer a push. 0: to any number.
+    pub(crate) recipients_per_hour: usize,
 }
 
 /// How many may be connected at once, to one process. 0: as many as come.

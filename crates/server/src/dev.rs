@@ -108,6 +108,7 @@ fn configuration(
             fixed_code: Some(arguments.code.clone()),
             ..config::Verification::default()
         },
+        spam: config::Spam::default(),
         api: config::Api::default(),
         limits: config::Limits::default(),
         objects: config::Objects {

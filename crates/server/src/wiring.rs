@@ -3,12 +3,14 @@
 use std::net::SocketAddr;
 use std::str::FromStr as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use api::admission::{Origin, Quota};
 use api::config::DialectSwitch;
 use api::listen::{Shutdown, serve};
 use api::ports::BelieveCaptchas;
+use api::spam::{RecipientQuota, SpamFilter, TrustEverybody};
 use api::ws::hub::Hub;
 use api::{Api, Issuing, IssuingKeys, Options};
 use commands::Executor;
@@ -257,10 +259,18 @@ fn options(
         issuing: Issuing::new(IssuingKeys::from(&secrets)),
         link_tokens: secrets.link_tokens,
         pnis: secrets.phone_numbers,
+        spam: spam_filter(config),
         config: api_config(config),
         hub,
         shutdown: shutdown(lifecycle),
     })
+}
+
+fn spam_filter(config: &Config) -> Arc<dyn SpamFilter> {
+    match config.spam.recipients_per_hour {
+        0 => Arc::new(TrustEverybody),
+        recipients => Arc::new(RecipientQuota::new(recipients, Duration::from_hours(1))),
+    }
 }
 
 fn api_config(config: &Config) -> api::config::Config {

@@ -13,6 +13,7 @@ use events::keys::{
 };
 use events::mailbox::{
     EnvelopeKind, MailboxEvent, MessageQueued, MessageSource, MessagesDelivered, MessagesExpired,
+    Share,
 };
 use events::number::{NumberClaimed, NumberEvent, NumberReleased};
 use events::operator::{EventParked, EventUnparked, OperatorEvent, ProjectionRebuilt};
@@ -234,6 +235,7 @@ fn mailbox() -> Vec<MailboxEvent> {
         }),
         destination: pni().into(),
         content: Some(payload(b"ciphertext")),
+        share: None,
         urgent: true,
         story: true,
         updated_pni: Some(pni()),
@@ -242,7 +244,19 @@ fn mailbox() -> Vec<MailboxEvent> {
         kind: EnvelopeKind::ServerDeliveryReceipt,
         source: None,
         content: None,
+        share: None,
         urgent: false,
+        story: false,
+        updated_pni: None,
+        ..message.clone()
+    };
+    let of_many = MessageQueued {
+        kind: EnvelopeKind::UnidentifiedSender,
+        source: None,
+        share: Some(Share {
+            key_material: 20,
+            common: 68,
+        }),
         story: false,
         updated_pni: None,
         ..message.clone()
@@ -250,6 +264,7 @@ fn mailbox() -> Vec<MailboxEvent> {
     vec![
         message.into(),
         receipt.into(),
+        of_many.into(),
         MessagesDelivered {
             guids: vec![guid(1), guid(2)],
         }

@@ -150,6 +150,7 @@ fn waiting(fact: &Fact, address: DeviceAddress, message: &MessageQueued) -> Wait
             updated_pni: message.updated_pni,
         },
         content: message.content,
+        share: message.share,
     }
 }
 

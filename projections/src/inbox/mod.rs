@@ -6,7 +6,7 @@ mod row;
 
 use bytes::Bytes;
 use events::ids::DeviceAddress;
-use events::mailbox::{EnvelopeKind, MessageSource};
+use events::mailbox::{EnvelopeKind, MessageSource, Share};
 use events::{MessageGuid, Pni, Position, ServiceId, Timestamp};
 
 pub(crate) use apply::Inbox;
@@ -81,4 +81,6 @@ struct Waiting {
     address: DeviceAddress,
     entry: InboxEntry,
     content: Option<events::PayloadRef>,
+    /// Which part of the content is the device's, if not all of it.
+    share: Option<Share>,
 }

@@ -47,7 +47,11 @@ impl InboxQueries {
                         row_number() OVER (ORDER BY position) AS place, count(*) OVER () AS seen
                  FROM ahead
              )
-             SELECT measured.*, payloads.bytes AS content
+             SELECT measured.*, CASE
+                        WHEN key_material IS NULL THEN payloads.bytes
+                        ELSE '\\x22'::bytea || substring(payloads.bytes FROM key_material + 1 FOR 48)
+                             || substring(payloads.bytes FROM common + 1)
+                    END AS content
              FROM measured LEFT JOIN log.payloads ON payloads.id = measured.payload
              WHERE place = 1 OR (place <= $5 - 1 AND bytes_with_it <= $6)
              ORDER BY position",

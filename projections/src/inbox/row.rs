@@ -111,18 +111,19 @@ pub(super) async fn insert(
     }
     let source = |row: &Waiting| row.entry.source;
     let source_id = |row: &Waiting| source(row).map(|it| it.service_id);
+    let integer = |bytes: u32| i32::try_from(bytes).expect("messages are far below 2 GiB");
     let length = |row: &Waiting| {
         let length = row.content.map_or(0, |content| content.length);
-        i32::try_from(length).expect("messages are far below 2 GiB")
+        integer(row.share.map_or(length, |share| share.delivered(length)))
     };
     sqlx::query(
         "INSERT INTO inbox_v1 (position, client_timestamp, server_timestamp, generation, aci, guid, destination,
                                source, payload, updated_pni, payload_length, device, kind, destination_kind,
-                               source_kind, source_device, urgent, story)
+                               source_kind, source_device, urgent, story, key_material, common)
          SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::uuid[], $6::uuid[],
                               $7::uuid[], $8::uuid[], $9::uuid[], $10::uuid[], $11::integer[], $12::smallint[],
                               $13::smallint[], $14::smallint[], $15::smallint[], $16::smallint[], $17::boolean[],
-                              $18::boolean[])
+                              $18::boolean[], $19::integer[], $20::integer[])
          ON CONFLICT DO NOTHING",
     )
     .bind(column(rows, |row| row.entry.cursor.0.to_i64()))
@@ -143,6 +144,8 @@ pub(super) async fn insert(
     .bind(column(rows, |row| source(row).map(|it| device_column(it.device))))
     .bind(column(rows, |row| row.entry.urgent))
     .bind(column(rows, |row| row.entry.story))
+    .bind(column(rows, |row| row.share.map(|share| integer(share.key_material))))
+    .bind(column(rows, |row| row.share.map(|share| integer(share.common))))
     .execute(connection)
     .await?;
     Ok(())

@@ -2,5 +2,6 @@
 
 pub mod delete;
 pub mod list;
+pub mod multi_recipient;
 pub mod send;
 pub mod sender;

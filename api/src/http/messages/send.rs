@@ -4,28 +4,24 @@
 //! |---|---|
 //! | 200 | accepted, or a story for nobody |
 //! | 400 | a group-send token together with anything else |
-//! | 401 | neither credentials nor an access key that opens the account |
+//! | 401 | neither credentials, nor an access key that opens the account, nor a group-send token for it |
 //! | 403 | a message to one's own account, addressed by number |
-//! | 404 | no such account; only callers with credentials learn that |
+//! | 404 | no such account; callers who only show an access key do not learn that |
 //! | 409 | `{"missingDevices", "extraDevices"}` |
 //! | 410 | `{"staleDevices"}`; wins over 409 |
 //! | 413 | a content of more than 96 KiB |
 //! | 422 | rules broken |
+//! | 428 | `{"token", "options"}`: the sender has to show first that a person is behind it |
 
 use axum::extract::State;
 use axum::response::IntoResponse;
 use bytes::Bytes;
-use commands::message::send_message::{
-    DeviceMessage, EphemeralEnvelope, SendMessage, SendMessageRefused, Sender,
-};
-use events::Position;
+use commands::message::send_message::{DeviceMessage, SendMessage, SendMessageRefused, Sender};
 use events::mailbox::EnvelopeKind;
 use events::{Actor, DeviceId, MessageGuid, ServiceId, Timestamp};
 use http::StatusCode;
-use projections::inbox::{InboxCursor, InboxEntry};
-use prost::Message as _;
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::sender::settle;
 use crate::http::extract::{AccessKeyHeader, Json, MaybeAuthenticated, Parameters, Segments};
@@ -34,7 +30,7 @@ use crate::http::problem::Problem;
 use crate::http::violations::Violations;
 use crate::http::wire::{Base64, Object};
 use crate::state::Api;
-use crate::ws::mailbox::envelope;
+use crate::ws::ephemeral::deliver_now;
 
 /// The body.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -139,6 +135,7 @@ impl SendRequest {
         api: &Api,
         destination: ServiceId,
         sender: Sender,
+        at: Timestamp,
     ) -> Result<SendMessage, Problem> {
         let mut violations = Violations::default();
         let requests = self.messages.unwrap_or_default();
@@ -168,57 +165,55 @@ impl SendRequest {
         let messages = requests.into_iter().enumerate().filter_map(parse).collect();
         violations.refuse()?;
         let given = timestamp.filter(|timestamp| *timestamp != Timestamp::default());
+        let challenged = match sender {
+            Sender::Identified(aci, _) => api.spam.challenges(aci, destination, at),
+            Sender::Sealed(_) | Sender::GroupMember | Sender::Story => false,
+        };
         Ok(SendMessage {
             destination,
             sender,
             messages,
-            timestamp: given.unwrap_or_else(|| api.clock.now()),
+            timestamp: given.unwrap_or(at),
             online: self.online.unwrap_or_default(),
             urgent: self.urgent.unwrap_or(true),
+            challenged,
         })
     }
 }
 
-impl From<SendMessageRefused> for Problem {
-    fn from(refused: SendMessageRefused) -> Self {
-        match refused {
-            SendMessageRefused::NoSuchSender => Self::credentials_required(),
-            SendMessageRefused::SyncToOwnNumber => Self::of(StatusCode::FORBIDDEN),
-            SendMessageRefused::NoSuchRecipient => Self::not_found(),
-            SendMessageRefused::Unauthorized => Self::unauthorized(),
-            SendMessageRefused::MismatchedDevices { missing, extra } => Self::with(
-                StatusCode::CONFLICT,
-                &json!({ "missingDevices": missing, "extraDevices": extra }),
-            ),
-            SendMessageRefused::StaleDevices { devices } => {
-                Self::with(StatusCode::GONE, &json!({ "staleDevices": devices }))
-            }
-            SendMessageRefused::TooLarge { .. } => Self::of(StatusCode::PAYLOAD_TOO_LARGE),
+fn refused(api: &Api, refused: SendMessageRefused) -> Problem {
+    match refused {
+        SendMessageRefused::NoSuchSender => Problem::credentials_required(),
+        SendMessageRefused::SyncToOwnNumber => Problem::of(StatusCode::FORBIDDEN),
+        SendMessageRefused::NoSuchRecipient => Problem::not_found(),
+        SendMessageRefused::Unauthorized => Problem::unauthorized(),
+        SendMessageRefused::ChallengeRequired => challenge_required(api),
+        SendMessageRefused::MismatchedDevices { missing, extra } => {
+            Problem::with(StatusCode::CONFLICT, &mismatched(&missing, &extra))
         }
+        SendMessageRefused::StaleDevices { devices } => {
+            Problem::with(StatusCode::GONE, &stale(&devices))
+        }
+        SendMessageRefused::TooLarge { .. } => Problem::of(StatusCode::PAYLOAD_TOO_LARGE),
     }
 }
 
-/// Hands a message that is for now or never to the hub.
-fn deliver_now(api: &Api, message: EphemeralEnvelope, at: Timestamp) {
-    let EphemeralEnvelope {
-        address,
-        envelope: queued,
-        content,
-    } = message;
-    let entry = InboxEntry {
-        cursor: InboxCursor(Position::START),
-        guid: queued.guid,
-        kind: queued.kind,
-        client_timestamp: queued.client_timestamp,
-        server_timestamp: at,
-        source: queued.source,
-        destination: queued.destination,
-        urgent: queued.urgent,
-        story: queued.story,
-        updated_pni: queued.updated_pni,
-    };
-    let bytes = envelope(&entry, Some(content)).encode_to_vec();
-    api.hub.deliver_ephemeral(address, bytes.into());
+/// Devices that were left out, and devices that do not exist: both lists, also if they are empty.
+pub(super) fn mismatched(missing: &[DeviceId], extra: &[DeviceId]) -> Value {
+    json!({ "missingDevices": missing, "extraDevices": extra })
+}
+
+/// Devices that were installed anew.
+pub(super) fn stale(devices: &[DeviceId]) -> Value {
+    json!({ "staleDevices": devices })
+}
+
+/// 428: the sender has to meet a challenge. The token only has to come back with the answer.
+fn challenge_required(api: &Api) -> Problem {
+    let token = hex::encode(api.entropy.bytes::<16>());
+    let options = ["captcha", "pushChallenge"];
+    let body = json!({ "token": token, "options": options });
+    Problem::with(StatusCode::PRECONDITION_REQUIRED, &body)
 }
 
 pub(crate) async fn handler(
@@ -230,19 +225,18 @@ pub(crate) async fn handler(
     access: AccessKeyHeader,
     Json(request): Json<SendRequest>,
 ) -> Result<impl IntoResponse, Problem> {
-    let sender = settle(authenticated.as_ref(), access, story)?;
+    let sender = settle(&api, authenticated.as_ref(), access, story, destination).await?;
     let actor = match sender {
         Sender::Identified(aci, device) => Actor::Device(aci, device),
-        Sender::Sealed(_) | Sender::Story => Actor::Anonymous,
+        Sender::Sealed(_) | Sender::GroupMember | Sender::Story => Actor::Anonymous,
     };
-    let command = request.command(&api, destination, sender)?;
     let context = asked.by(actor);
-    let sent = api.executor.execute(&command, &context).await?;
+    let command = request.command(&api, destination, sender, context.at)?;
+    let sent = api.executor.execute(&command, &context).await;
+    let sent = sent.map_err(|failure| Problem::from_failure(failure, |it| refused(&api, it)))?;
     // Readers of inboxes wait for the log by themselves; senders need not.
     let position = api.settled(&sent, &[]).await;
-    for message in sent.done.ephemeral {
-        deliver_now(&api, message, context.at);
-    }
+    deliver_now(&api, sent.done.ephemeral, context.at);
     Ok((
         position,
         Json(SendResponse {

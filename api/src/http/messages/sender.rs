@@ -1,31 +1,36 @@
 //! Who sends a message, and by what right: settled once, from the headers and the query.
 
+use commands::account::Caller;
 use commands::message::send_message::Sender;
+use events::ServiceId;
 
+use crate::http::extract::access::TokenBesideCredentials;
 use crate::http::extract::{AccessKeyHeader, Authenticated};
 use crate::http::problem::Problem;
+use crate::state::Api;
 
-/// The whole policy. A group-send token comes alone; a story needs nothing; who says who they are needs nothing else; all
-/// others need the recipient's key. Group-send tokens are not accepted so far, which to their senders looks like a
-/// token that has expired.
-pub(super) fn settle(
+/// The whole policy. A story needs nothing, and takes no group-send token; who says who they are needs nothing else; all
+/// others need the recipient's key or a token for it.
+pub(super) async fn settle(
+    api: &Api,
     authenticated: Option<&Authenticated>,
     access: AccessKeyHeader,
     story: bool,
+    destination: ServiceId,
 ) -> Result<Sender, Problem> {
-    match (
-        authenticated,
-        access.has_key(),
-        access.has_group_token(),
-        story,
-    ) {
-        (None, false, true, false) => Err(Problem::unauthorized()),
-        (_, _, true, _) => Err(Problem::bad_request("a group-send token comes alone")),
-        (_, _, false, true) => Ok(Sender::Story),
-        (Some(caller), _, false, false) => Ok(Sender::Identified(
-            caller.address.aci,
-            caller.address.device,
-        )),
-        (None, _, false, false) => access.required().map(Sender::Sealed),
+    if story && access.has_group_token() {
+        return Err(Problem::bad_request("a story takes no group-send token"));
     }
+    if story {
+        return Ok(Sender::Story);
+    }
+    let beside = TokenBesideCredentials::Refused;
+    let caller = access
+        .caller(api, authenticated, destination, beside)
+        .await?;
+    Ok(match caller {
+        Caller::Device(aci, device) => Sender::Identified(aci, device),
+        Caller::AccessKey(key) => Sender::Sealed(key),
+        Caller::GroupMember => Sender::GroupMember,
+    })
 }

@@ -257,6 +257,7 @@ async fn an_empty_queue_is_announced_at_once_and_news_follow() {
             source: None,
             destination: address().aci.into(),
             content: None,
+            share: None,
             urgent: true,
             story: false,
             updated_pni: None,

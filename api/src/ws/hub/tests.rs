@@ -40,6 +40,7 @@ fn queued(position: u64, to: DeviceAddress) -> Fact {
         source: None,
         destination: to.aci.into(),
         content: None,
+        share: None,
         urgent: true,
         story: false,
         updated_pni: None,

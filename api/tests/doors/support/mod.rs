@@ -5,8 +5,10 @@ pub(crate) mod device;
 pub(crate) mod socket;
 
 use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
 
 use api::ports::BelieveCaptchas;
+use api::spam::RecipientQuota;
 use api::{Api, Config, Hub, Issuing, IssuingKeys, Options, Shutdown};
 use async_trait::async_trait;
 use axum::Router;
@@ -34,6 +36,9 @@ use testkit::postgres::TestDatabase;
 
 pub(crate) use client::{Client, Reply};
 pub(crate) use device::Device;
+
+/// To how many recipients somebody may write within an hour before they are challenged.
+pub(crate) const SPAM_QUOTA: usize = 20;
 
 /// The code that is right for every number.
 pub(crate) const CODE: &str = "123456";
@@ -164,6 +169,7 @@ impl Door {
             uploads: Arc::new(objects),
             link_tokens: LinkTokens::new([1; 32]),
             pnis: PniDeriver::new([2; 32]),
+            spam: Arc::new(RecipientQuota::new(SPAM_QUOTA, Duration::from_hours(1))),
             issuing: Issuing::new(IssuingKeys::from(&*SECRETS)),
             config,
             hub,

@@ -280,6 +280,7 @@ pub fn message(Address(account, ..): Address, n: u32, content: &[u8]) -> (Mailbo
             aci(account).into()
         },
         content: Some(payload.reference()),
+        share: None,
         urgent: n.is_multiple_of(2),
         story: n.is_multiple_of(5),
         updated_pni: n.is_multiple_of(7).then(|| pni(account)),

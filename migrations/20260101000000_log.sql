@@ -59,9 +59,14 @@ ALTER TABLE log.payloads ALTER COLUMN bytes SET STORAGE EXTERNAL;
 CREATE TABLE log.subject_keys (
     key_id     uuid        PRIMARY KEY,
     subject    uuid        NOT NULL UNIQUE,
+    owner      uuid        NOT NULL, -- the account, or the pseudonym of the number that a session is about
+    kind       smallint    NOT NULL CHECK (kind IN (0, 1, 2)), -- account, account that has returned, session
+    deleted_before bigint  CHECK ((deleted_before IS NOT NULL) = (kind = 1)), -- when the life before ended
     secret     bytea       NOT NULL CHECK (octet_length(secret) = 32),
     created_at timestamptz NOT NULL DEFAULT now()
 );
+
+CREATE INDEX ON log.subject_keys (owner);
 
 -- The log as people read it.
 CREATE VIEW log.readable AS

@@ -8,6 +8,7 @@ CREATE TABLE projection.checkpoints (
     model      text        NOT NULL,
     version    integer     NOT NULL CHECK (version > 0),
     position   bigint      NOT NULL DEFAULT 0 CHECK (position >= 0),
+    reactor    boolean     NOT NULL DEFAULT false, -- it has effects outside instead of rows
     updated_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (model, version)
 );

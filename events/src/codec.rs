@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use crate::account::AccountEvent;
+use crate::erasure::ErasureEvent;
 use crate::ids::EventId;
 use crate::keys::KeysEvent;
 use crate::mailbox::MailboxEvent;
@@ -16,6 +17,7 @@ use crate::personal::{KeyId, PersonalField, SubjectKey, Tampered};
 use crate::profile::ProfileEvent;
 use crate::store::{Position, Recorded, Revision};
 use crate::stream::{Family, StreamId};
+use crate::tree::TreeEvent;
 use crate::verification::VerificationEvent;
 
 /// The events of one stream family.
@@ -156,6 +158,8 @@ pub enum AnyEvent {
     Verification(VerificationEvent),
     Operator(OperatorEvent),
     Profile(ProfileEvent),
+    Erasure(ErasureEvent),
+    Tree(TreeEvent),
 }
 
 /// Does the same with whichever family an event belongs to.
@@ -169,6 +173,8 @@ macro_rules! each_family {
             AnyEvent::Verification($inner) => $result,
             AnyEvent::Operator($inner) => $result,
             AnyEvent::Profile($inner) => $result,
+            AnyEvent::Erasure($inner) => $result,
+            AnyEvent::Tree($inner) => $result,
         }
     };
 }
@@ -209,6 +215,8 @@ impl AnyEvent {
             Family::Verification => Self::Verification(VerificationEvent::from_json(name, data)?),
             Family::Operator => Self::Operator(OperatorEvent::from_json(name, data)?),
             Family::Profile => Self::Profile(ProfileEvent::from_json(name, data)?),
+            Family::Erasure => Self::Erasure(ErasureEvent::from_json(name, data)?),
+            Family::Tree => Self::Tree(TreeEvent::from_json(name, data)?),
         })
     }
 }
@@ -223,6 +231,8 @@ pub const fn types(family: Family) -> &'static [(i16, &'static str)] {
         Family::Verification => VerificationEvent::TYPES,
         Family::Operator => OperatorEvent::TYPES,
         Family::Profile => ProfileEvent::TYPES,
+        Family::Erasure => ErasureEvent::TYPES,
+        Family::Tree => TreeEvent::TYPES,
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod codec;
+pub mod erasure;
 pub mod ids;
 pub mod keys;
 pub mod mailbox;
@@ -14,6 +15,7 @@ pub mod ports;
 pub mod profile;
 pub mod store;
 pub mod stream;
+pub mod tree;
 pub mod values;
 pub mod verification;
 

@@ -12,28 +12,50 @@ use aes_gcm_siv::{Aes256GcmSiv, Nonce};
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::ids::{Aci, Pni};
+use crate::ids::{Aci, Pni, SessionId};
 use crate::ports::Entropy;
-use crate::values::{InvalidBytes, base64_serde};
+use crate::values::{InvalidBytes, Timestamp, base64_serde};
 
 /// Whose values a key protects, and with whom they disappear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Subject {
     /// An account: destroyed when it is deleted.
     Account(Aci),
-    /// A phone number that is being verified: destroyed with the account that holds it, or swept after its sessions.
-    Number(Pni),
+    /// An account that has come back since it was deleted at this time. It has a key of its own, so that destroying the
+    /// earlier one, however late, takes nothing from it.
+    Returned(Aci, Timestamp),
+    /// A session that verifies a number: destroyed with the account that holds the number, or swept after the session.
+    Session(SessionId, Pni),
 }
 
 impl Subject {
     /// What the key is filed under.
-    pub const fn uuid(self) -> Uuid {
+    pub fn uuid(self) -> Uuid {
         match self {
             Self::Account(aci) => aci.uuid(),
-            Self::Number(pni) => pni.uuid(),
+            Self::Returned(aci, deleted) => {
+                let mut hash = Sha256::new_with_prefix(b"returned account");
+                hash.update(aci.as_bytes());
+                hash.update(deleted.epoch_millis().to_be_bytes());
+                let digest: [u8; 32] = hash.finalize().into();
+                let (first, _) = digest
+                    .split_first_chunk::<16>()
+                    .expect("a digest has 32 bytes");
+                uuid::Builder::from_custom_bytes(*first).into_uuid()
+            }
+            Self::Session(session, _) => session.uuid(),
+        }
+    }
+
+    /// An account's life after its last deletion, if there was one.
+    pub const fn life(aci: Aci, deleted_before: Option<Timestamp>) -> Self {
+        match deleted_before {
+            None => Self::Account(aci),
+            Some(at) => Self::Returned(aci, at),
         }
     }
 }
@@ -284,6 +306,16 @@ pub trait SubjectKeys: Send + Sync + 'static {
 
     /// Destroys the subject's key for good; tells whether there was one.
     async fn destroy(&self, subject: Subject) -> Result<bool, KeysUnavailable>;
+
+    /// Subjects that have a key, in the order of their ids: at most `limit` after `after`.
+    async fn subjects(
+        &self,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<Subject>, KeysUnavailable>;
+
+    /// The sessions about a number that have a key.
+    async fn sessions_of(&self, pni: Pni) -> Result<Vec<Subject>, KeysUnavailable>;
 }
 
 #[cfg(test)]

@@ -327,4 +327,11 @@ pub trait PayloadStore: Send + Sync + 'static {
 
     /// Erases payloads; tells how many there were. Erasing again does nothing.
     async fn erase(&self, ids: &[PayloadId]) -> Result<u64, PayloadsUnavailable>;
+
+    /// The payloads that there are, in the order of their ids: at most `limit` after `after`.
+    async fn stored(
+        &self,
+        after: Option<PayloadId>,
+        limit: usize,
+    ) -> Result<Vec<PayloadId>, PayloadsUnavailable>;
 }

@@ -26,11 +26,15 @@ pub enum Family {
     Operator = 6,
     /// `profile-{aci}`: what an account shows of itself.
     Profile = 8,
+    /// `erasure-{aci}`, `erasure-payloads`: what was destroyed.
+    Erasure = 11,
+    /// `tree-log`: signed heads of the Merkle tree over the log.
+    Tree = 12,
 }
 
 impl Family {
     /// Every family.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Account,
         Self::Keys,
         Self::Mailbox,
@@ -38,6 +42,8 @@ impl Family {
         Self::Verification,
         Self::Operator,
         Self::Profile,
+        Self::Erasure,
+        Self::Tree,
     ];
 
     /// The name in front of the stream's key.
@@ -50,6 +56,8 @@ impl Family {
             Self::Verification => "verification",
             Self::Operator => "operator",
             Self::Profile => "profile",
+            Self::Erasure => "erasure",
+            Self::Tree => "tree",
         }
     }
 
@@ -131,6 +139,21 @@ impl StreamId {
     /// What one account shows of itself.
     pub fn profile(aci: Aci) -> Self {
         Self::new(Family::Profile, aci)
+    }
+
+    /// What was destroyed of one account.
+    pub fn erasure(aci: Aci) -> Self {
+        Self::new(Family::Erasure, aci)
+    }
+
+    /// What was destroyed because its purpose had ended.
+    pub fn erased_payloads() -> Self {
+        Self::new(Family::Erasure, "payloads")
+    }
+
+    /// The signed heads of the tree over the log.
+    pub fn tree() -> Self {
+        Self::new(Family::Tree, "log")
     }
 
     fn new(family: Family, key: impl fmt::Display) -> Self {
@@ -277,7 +300,9 @@ mod tests {
                 "4 number",
                 "5 verification",
                 "6 operator",
-                "8 profile"
+                "8 profile",
+                "11 erasure",
+                "12 tree"
             ]
         );
         assert!(

@@ -130,6 +130,13 @@ impl Queries {
             .map_err(|error| QueryError::Unavailable(Box::new(error)))
     }
 
+    /// Where each reactor stands that has ever run.
+    pub async fn reactor_standings(&self, clock: &dyn Clock) -> Result<Vec<Standing>, QueryError> {
+        subscription::reactor_standings(&self.pool, &*self.store, clock)
+            .await
+            .map_err(|error| QueryError::Unavailable(Box::new(error)))
+    }
+
     /// Closes the connections; questions that are under way are answered first.
     pub async fn close(&self) {
         self.pool.close().await;

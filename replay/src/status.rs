@@ -4,13 +4,13 @@ use std::io::{self, Write};
 
 use projections::MODELS;
 use serde_json::{Value, json};
-use subscription::{Standing, State, standings};
+use subscription::{Standing, State, reactor_standings, standings};
 
 use crate::environment::Environment;
 use crate::error::ReplayError;
 use crate::table::Table;
 
-/// Where each read model stands.
+/// Where each read model stands, and each reactor that has ever run.
 pub async fn status(environment: &Environment) -> Result<Vec<Standing>, ReplayError> {
     let projections: Vec<_> = MODELS.iter().map(|model| model.projection()).collect();
     let projections: Vec<_> = projections.iter().map(|projection| &**projection).collect();
@@ -20,7 +20,9 @@ pub async fn status(environment: &Environment) -> Result<Vec<Standing>, ReplayEr
         clock,
         ..
     } = environment;
-    Ok(standings(database, &**store, &**clock, &projections).await?)
+    let mut all = standings(database, &**store, &**clock, &projections).await?;
+    all.extend(reactor_standings(database, &**store, &**clock).await?);
+    Ok(all)
 }
 
 /// Writes a table for people.

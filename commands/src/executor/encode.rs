@@ -7,20 +7,30 @@ use events::{AnyEvent, Append, Metadata, NewEvent, StreamId, Subject};
 
 use super::work::Write;
 use super::{Executor, RequestContext, event_id};
+use crate::account::Account;
 use crate::command::Unavailable;
 
-/// Whose key protects the personal values of an event.
-fn subject(stream: &StreamId, event: &AnyEvent) -> Option<Subject> {
+/// Whose key protects the personal values of an event. An account that was deleted and has come back has another key
+/// than it had before; `account` is its state with the event in it.
+fn subject(stream: &StreamId, event: &AnyEvent, account: Option<&Account>) -> Option<Subject> {
     use events::verification::VerificationEvent::SessionStarted;
     match event {
-        AnyEvent::Account(_) => stream.as_account().map(Subject::Account),
-        AnyEvent::Verification(SessionStarted(session)) => Some(Subject::Number(session.pni)),
+        AnyEvent::Account(_) => {
+            let deleted = account.and_then(|account| account.deleted);
+            let aci = stream.as_account()?;
+            Some(Subject::life(aci, deleted.map(|deletion| deletion.at)))
+        }
+        AnyEvent::Verification(SessionStarted(started)) => {
+            Some(Subject::Session(stream.as_verification()?, started.pni))
+        }
         AnyEvent::Verification(_)
         | AnyEvent::Keys(_)
         | AnyEvent::Mailbox(_)
         | AnyEvent::Number(_)
         | AnyEvent::Operator(_)
-        | AnyEvent::Profile(_) => None,
+        | AnyEvent::Profile(_)
+        | AnyEvent::Erasure(_)
+        | AnyEvent::Tree(_) => None,
     }
 }
 
@@ -35,7 +45,10 @@ pub(super) async fn encode(
     for write in writes {
         let mut events = Vec::with_capacity(write.events.len());
         for (index, mut recording) in write.events.drain(..).enumerate() {
-            seal(executor, &write.stream, &mut recording.event).await?;
+            let account = write.advanced.as_deref();
+            let account = account.and_then(|state| state.downcast_ref::<Account>());
+            let subject = subject(&write.stream, &recording.event, account);
+            seal(executor, subject, &mut recording.event).await?;
             let data = recording
                 .event
                 .to_json()
@@ -73,12 +86,12 @@ fn encode_metadata(context: &RequestContext) -> Bytes {
 
 async fn seal(
     executor: &Executor,
-    stream: &StreamId,
+    subject: Option<Subject>,
     event: &mut AnyEvent,
 ) -> Result<(), Unavailable> {
     let mut clear = false;
     event.visit_personal(&mut |field| clear |= field.key().is_none());
-    let Some(subject) = subject(stream, event).filter(|_| clear) else {
+    let Some(subject) = subject.filter(|_| clear) else {
         return Ok(());
     };
     let key = executor

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use events::ports::Entropy;
 use events::store::PayloadSlice;
-use events::{AnyEvent, Expected, Payload, PayloadId, PayloadRef, Revision, StreamId, Timestamp};
+use events::{
+    AnyEvent, Expected, MessageGuid, Payload, PayloadId, PayloadRef, Revision, StreamId, Timestamp,
+};
 
 use super::cache::State;
 use super::load::typed;
@@ -159,10 +161,22 @@ impl<'a> Work<'a> {
     /// Puts bytes beside the log, together with the event that will carry the reference.
     pub fn payload(&mut self, bytes: Bytes) -> PayloadRef {
         let id = uuid::Builder::from_random_bytes(self.entropy().bytes()).into_uuid();
-        let payload = Payload {
+        self.keep(Payload {
             id: PayloadId(id),
             bytes,
-        };
+        })
+    }
+
+    /// Puts a message's ciphertext beside the log, under the message's own name: who erases it when the message is
+    /// delivered knows no other.
+    pub fn payload_of(&mut self, guid: MessageGuid, bytes: Bytes) -> PayloadRef {
+        self.keep(Payload {
+            id: PayloadId(guid.uuid()),
+            bytes,
+        })
+    }
+
+    fn keep(&mut self, payload: Payload) -> PayloadRef {
         let reference = payload.reference();
         self.payloads.insert(payload.id, payload);
         reference

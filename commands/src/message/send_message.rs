@@ -288,7 +288,7 @@ impl SendMessage {
                     content,
                 });
             } else {
-                let content = work.payload(message.content.clone());
+                let content = work.payload_of(message.guid, message.content.clone());
                 let queued = self.envelope(message, Some(content));
                 work.record_anywhere(StreamId::mailbox(address), MailboxEvent::from(queued));
                 sent.queued.push((address, message.guid));

@@ -34,7 +34,7 @@ pub(super) async fn hold(world: &World) {
             Family::Keys => cached_is_replayed::<PreKeys>(world, stream).await,
             Family::Verification => cached_is_replayed::<Session>(world, stream).await,
             Family::Profile => cached_is_replayed::<Profile>(world, stream).await,
-            Family::Mailbox | Family::Operator => {}
+            Family::Mailbox | Family::Operator | Family::Erasure | Family::Tree => {}
         }
     }
 }

@@ -36,14 +36,16 @@ pub(crate) fn router(admin: Admin) -> Router {
         .with_state(admin)
 }
 
-/// 200 if every read model follows the log, otherwise 503 and the reasons, one a line.
+/// 200 if every read model follows the log, otherwise 503 and the reasons, one a line. Reactors in trouble are named either
+/// way.
 async fn ready(State(admin): State<Admin>) -> Response {
     let complaints: Vec<String> = match admin.queries.standings(&*admin.clock).await {
         Ok(standings) => standings.iter().filter_map(complaint).collect(),
         Err(error) => vec![format!("the database does not answer: {error}")],
     };
     if complaints.is_empty() {
-        "ready\n".into_response()
+        let warnings = warnings(&admin).await;
+        format!("ready\n{warnings}").into_response()
     } else {
         (
             StatusCode::SERVICE_UNAVAILABLE,
@@ -53,8 +55,16 @@ async fn ready(State(admin): State<Admin>) -> Response {
     }
 }
 
+/// Reactors in trouble. What they do can be late without anybody being answered wrongly, so they keep no node from serving.
+async fn warnings(admin: &Admin) -> String {
+    let standings = admin.queries.reactor_standings(&*admin.clock).await;
+    let standings = standings.unwrap_or_default();
+    let warnings = standings.iter().filter_map(complaint);
+    warnings.fold(String::new(), |text, it| text + "warning: " + &it + "\n")
+}
+
 fn complaint(standing: &Standing) -> Option<String> {
-    let model = standing.model;
+    let model = &standing.model;
     match &standing.state {
         ProjectionState::Stopped { position, error } => {
             Some(format!("{model}: stopped at position {position}: {error}"))

@@ -21,6 +21,8 @@ use events::store::PayloadStore;
 use events::{EventStore, Family};
 use futures::StreamExt as _;
 use projections::{Connections, MODELS, Model, Progress, Queries};
+use reactors::Reactors;
+use reactors::erasure::{self, Erasure, Sweep, SweepOptions};
 use secrecy::ExposeSecret as _;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use store_postgres::{MIGRATOR, PgEventStore, PgPayloadStore, PgSubjectKeys};
@@ -34,6 +36,9 @@ use crate::{admin, keygen, neighbours, objects, telemetry, tls, verification};
 
 /// Connections for reading streams, payloads and keys. The appender and each projection have one of their own.
 const LOG_CONNECTIONS: u32 = 8;
+
+/// Between two searches for what should have been erased.
+const SWEEP_EVERY: Duration = Duration::from_hours(24);
 
 /// What needs the log needs.
 struct Store {
@@ -95,6 +100,9 @@ pub(crate) async fn start(
     let store = start_store(config, lifecycle).await?;
     let progress = Model::progress();
     let following = start_subscription(&store, workers, &progress, lifecycle);
+    if workers {
+        start_reactors(&store, &following, lifecycle);
+    }
     let connections = Connections {
         at_most: config.database.connections,
         ..Connections::default()
@@ -129,7 +137,8 @@ pub(crate) async fn start_worker(
     let metrics = telemetry::start_metrics()?;
     let store = start_store(config, lifecycle).await?;
     let progress = Model::progress();
-    start_subscription(&store, true, &progress, lifecycle);
+    let following = start_subscription(&store, true, &progress, lifecycle);
+    start_reactors(&store, &following, lifecycle);
     let queries = Queries::new(
         store.database.clone(),
         Connections::default(),
@@ -194,7 +203,7 @@ fn start_subscription(
         keys: Arc::clone(&store.keys),
         database: store.pool.clone(),
         clock: Arc::clone(&store.clock),
-        node: format!("heliograph-{}", std::process::id()),
+        node: node(),
         projections,
         progress: progress.clone(),
         timing: Timing::default(),
@@ -205,6 +214,45 @@ fn start_subscription(
         Ok(())
     });
     handle
+}
+
+/// What this process calls itself.
+fn node() -> String {
+    format!("heliograph-{}", std::process::id())
+}
+
+/// Starts what has effects outside.
+fn start_reactors(store: &Store, following: &subscription::Handle, lifecycle: &Lifecycle) {
+    let tools = erasure::Tools {
+        store: Arc::clone(&store.log),
+        payloads: Arc::clone(&store.payloads),
+        keys: Arc::clone(&store.keys),
+        clock: Arc::clone(&store.clock),
+    };
+    let reactors = Reactors::new(reactors::Options {
+        following: following.clone(),
+        database: store.pool.clone(),
+        clock: Arc::clone(&store.clock),
+        node: node(),
+        reactors: vec![Arc::new(Erasure::new(tools.clone()))],
+        timing: Timing::default(),
+    });
+    let token = lifecycle.workers.token.clone();
+    lifecycle.workers.essential("reactors", async move {
+        reactors.run(token).await;
+        Ok(())
+    });
+    let sweep = Sweep::new(SweepOptions {
+        tools,
+        database: store.pool.clone(),
+        entropy: Arc::clone(&store.entropy),
+        every: SWEEP_EVERY,
+    });
+    let token = lifecycle.workers.token.clone();
+    lifecycle.workers.essential("sweep", async move {
+        sweep.run(token).await;
+        Ok(())
+    });
 }
 
 /// What the hub listens to: new messages, and devices that are gone.

@@ -21,6 +21,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "replay",
         &["events", "projections", "subscription", "store-postgres"],
     ),
+    ("reactors", &["events", "subscription"]),
     ("testkit", &["events", "store-postgres"]),
     (
         "server",
@@ -32,6 +33,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "live",
             "objects",
             "projections",
+            "reactors",
             "replay",
             "store-postgres",
             "subscription",
@@ -49,6 +51,7 @@ const MUST_NOT_NAME: &[(&str, &[&str])] = &[
     ("api", &["sqlx", "object_store"]),
     ("objects", &["sqlx", "reqwest"]),
     ("replay", &["axum", "tonic", "reqwest"]),
+    ("reactors", &["axum", "tonic"]),
 ];
 
 const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use events::personal::{KeyId, KeysUnavailable, Subject, SubjectKey, SubjectKeys};
 use events::ports::Entropy;
+use events::{Aci, Pni, SessionId, Timestamp};
 use moka::future::Cache;
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -32,6 +33,40 @@ pub struct PgSubjectKeys {
 
 type Row = (Uuid, Vec<u8>);
 
+/// Subject, kind, owner, end of the life before.
+type SubjectRow = (Uuid, i16, Uuid, Option<i64>);
+
+/// The kinds of subjects, as stored.
+const ACCOUNT: i16 = 0;
+const RETURNED: i16 = 1;
+const SESSION: i16 = 2;
+
+/// Kind, owner, end of the life before.
+fn columns(subject: Subject) -> (i16, Uuid, Option<i64>) {
+    match subject {
+        Subject::Account(aci) => (ACCOUNT, aci.uuid(), None),
+        Subject::Returned(aci, deleted) => (RETURNED, aci.uuid(), Some(deleted.to_i64())),
+        Subject::Session(_, pni) => (SESSION, pni.uuid(), None),
+    }
+}
+
+fn subject((id, kind, owner, before): SubjectRow) -> Result<Subject, KeysUnavailable> {
+    let before = before
+        .and_then(|at| u64::try_from(at).ok())
+        .and_then(|at| Timestamp::from_epoch_millis(at).ok());
+    match (kind, before) {
+        (ACCOUNT, _) => Ok(Subject::Account(Aci::from_uuid(owner))),
+        (RETURNED, Some(before)) => Ok(Subject::Returned(Aci::from_uuid(owner), before)),
+        (SESSION, _) => Ok(Subject::Session(
+            SessionId::from_uuid(id),
+            Pni::from_uuid(owner),
+        )),
+        _ => Err(KeysUnavailable(
+            format!("the key of subject {id} is of an unknown kind").into(),
+        )),
+    }
+}
+
 impl PgSubjectKeys {
     /// On the database of `pool`; new keys are drawn from `entropy`.
     pub fn new(pool: PgPool, entropy: Arc<dyn Entropy>) -> Self {
@@ -56,13 +91,18 @@ impl PgSubjectKeys {
     }
 
     async fn offer(&self, subject: Subject, key: &SubjectKey) -> Result<(), sqlx::Error> {
+        let (kind, owner, deleted_before) = columns(subject);
         sqlx::query(
-            "INSERT INTO log.subject_keys (key_id, subject, secret) VALUES ($1, $2, $3)
+            "INSERT INTO log.subject_keys (key_id, subject, secret, kind, owner, deleted_before)
+             VALUES ($1, $2, $3, $4, $5, $6)
              ON CONFLICT (subject) DO NOTHING",
         )
         .bind(key.id.0)
         .bind(subject.uuid())
         .bind(key.secret().as_slice())
+        .bind(kind)
+        .bind(owner)
+        .bind(deleted_before)
         .execute(&self.pool)
         .await
         .map(drop)
@@ -137,5 +177,34 @@ impl SubjectKeys for PgSubjectKeys {
             self.remembered.invalidate(&KeyId(id)).await;
         }
         Ok(destroyed.is_some())
+    }
+
+    async fn subjects(
+        &self,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<Subject>, KeysUnavailable> {
+        let rows: Vec<SubjectRow> = sqlx::query_as(
+            "SELECT subject, kind, owner, deleted_before FROM log.subject_keys
+             WHERE $1::uuid IS NULL OR subject > $1 ORDER BY subject LIMIT $2",
+        )
+        .bind(after)
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|e| KeysUnavailable(cause(e)))?;
+        rows.into_iter().map(subject).collect()
+    }
+
+    async fn sessions_of(&self, pni: Pni) -> Result<Vec<Subject>, KeysUnavailable> {
+        let rows: Vec<SubjectRow> = sqlx::query_as(
+            "SELECT subject, kind, owner, deleted_before FROM log.subject_keys WHERE owner = $1 AND kind = $2",
+        )
+        .bind(pni.uuid())
+        .bind(SESSION)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|e| KeysUnavailable(cause(e)))?;
+        rows.into_iter().map(subject).collect()
     }
 }

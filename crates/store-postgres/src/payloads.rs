@@ -67,4 +67,20 @@ impl PayloadStore for PgPayloadStore {
             .map_err(|e| PayloadsUnavailable(cause(e)))?;
         Ok(erased.rows_affected())
     }
+
+    async fn stored(
+        &self,
+        after: Option<PayloadId>,
+        limit: usize,
+    ) -> Result<Vec<PayloadId>, PayloadsUnavailable> {
+        let ids: Vec<Uuid> = sqlx::query_scalar(
+            "SELECT id FROM log.payloads WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2",
+        )
+        .bind(after.map(|after| after.0))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|e| PayloadsUnavailable(cause(e)))?;
+        Ok(ids.into_iter().map(PayloadId).collect())
+    }
 }

@@ -19,6 +19,11 @@ impl Backoff {
         tokio::time::sleep(wait).await;
     }
 
+    /// Whether there was a failure since the last success.
+    pub(crate) const fn is_waiting(&self) -> bool {
+        self.0 > 0
+    }
+
     /// Notes a success.
     pub(crate) fn reset(&mut self) {
         self.0 = 0;

@@ -26,6 +26,24 @@ pub(crate) async fn checkpoint(
     Ok(read_checkpoint(connection, projection).await?.0)
 }
 
+/// Makes sure that a reactor has a checkpoint: at `position`, if it never ran before.
+pub(crate) async fn begin(
+    connection: &mut PgConnection,
+    reactor: &dyn Projection,
+    position: Position,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO projection.checkpoints (model, version, position, reactor) VALUES ($1, $2, $3, true)
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(reactor.name())
+    .bind(version(reactor))
+    .bind(position.to_i64())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Reads the projection's checkpoint, as the connection's snapshot has it: the beginning, if it has none.
 pub async fn read_checkpoint(
     connection: &mut PgConnection,

@@ -141,6 +141,11 @@ impl Subscription {
 }
 
 impl Handle {
+    /// The feed, for others who follow the log through it.
+    pub(crate) fn feed(&self) -> Feed {
+        self.feed.clone()
+    }
+
     /// Everything of `families` that is appended from this moment on, on whichever node, in order, without gap or
     /// repeat; each item holds what came at once. Never ends: failures are waited out.
     ///

@@ -14,6 +14,7 @@ use crate::bookkeeping;
 use crate::decode::FeedError;
 use crate::lease;
 use crate::projection::{ApplyError, Projection};
+use crate::reactor::{Reactor, Trouble};
 
 /// Why a worker cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,12 @@ pub(crate) enum Interruption {
     /// An event cannot be taken. Nothing will help but a new version, or parking it.
     #[error("it cannot take the event at position {position}: {what}")]
     Poisoned { position: Position, what: String },
+    /// An effect did not come about. Try again, and let it be seen.
+    #[error(transparent)]
+    Troubled(#[from] Trouble),
+    /// The process ends. What was not taken stays for whoever comes next.
+    #[error("the process ends")]
+    Ending,
     /// Somebody else moved the checkpoint: a rebuild took over. Go on from there.
     #[error("its checkpoint was moved by somebody else")]
     Moved,
@@ -42,6 +49,8 @@ const LONGEST_NAME: usize = 63;
 pub(crate) struct Session {
     pub(crate) connection: PgConnection,
     projection: Arc<dyn Projection>,
+    /// Whose effects take the place of rows.
+    reactor: Option<Arc<dyn Reactor>>,
     /// What the row says.
     pub(crate) checkpoint: Position,
     /// Events to pass over.
@@ -55,6 +64,7 @@ impl Session {
         database: &PgConnectOptions,
         node: &str,
         projection: Arc<dyn Projection>,
+        reactor: Option<Arc<dyn Reactor>>,
     ) -> Result<Self, sqlx::Error> {
         let name: String = node.chars().take(LONGEST_NAME).collect();
         let options = database
@@ -65,6 +75,7 @@ impl Session {
         Ok(Self {
             connection,
             projection,
+            reactor,
             checkpoint: Position::START,
             parked: BTreeSet::new(),
         })
@@ -81,6 +92,11 @@ impl Session {
         self.checkpoint = bookkeeping::checkpoint(&mut self.connection, projection).await?;
         self.parked = bookkeeping::parked(&mut self.connection, projection.name()).await?;
         Ok(())
+    }
+
+    /// Makes sure that a reactor has a checkpoint: at `position`, if it never ran before.
+    pub(crate) async fn begin(&mut self, position: Position) -> Result<(), sqlx::Error> {
+        bookkeeping::begin(&mut self.connection, &*self.projection, position).await
     }
 
     /// Says that the worker is alive, and what stopped it.
@@ -129,6 +145,43 @@ impl Session {
         .boxed()
     }
 
+    /// Brings about the effects of a stretch that ends at `through`, then moves the checkpoint.
+    pub(crate) async fn react(
+        &mut self,
+        reactor: &dyn Reactor,
+        facts: &[&Fact],
+        through: Position,
+    ) -> Result<(), Interruption> {
+        let reacted = std::panic::AssertUnwindSafe(reactor.react(facts)).catch_unwind();
+        let trouble = match (reacted.await, facts) {
+            (Ok(Ok(())), _) | (_, []) => return self.move_on(through).await,
+            (Ok(Err(trouble)), _) => trouble,
+            (Err(panic), [first, ..]) => Trouble {
+                position: first.position,
+                what: panicked("the reactor", &*panic),
+            },
+        };
+        // What came before it has had its effects, and need not have them again.
+        self.move_on(Position(trouble.position.0 - 1)).await?;
+        Err(trouble.into())
+    }
+
+    async fn move_on(&mut self, through: Position) -> Result<(), Interruption> {
+        if through <= self.checkpoint {
+            return Ok(());
+        }
+        match self.commit(&[], through).await {
+            Ok(()) => Ok(()),
+            Err(Failure::Interrupted(interruption)) => Err(interruption),
+            Err(Failure::Refused(what)) => Err(sqlx::Error::Protocol(what).into()),
+        }
+    }
+
+    /// Whose effects take the place of rows.
+    pub(crate) fn reactor(&self) -> Option<Arc<dyn Reactor>> {
+        self.reactor.clone()
+    }
+
     async fn commit(&mut self, facts: &[&Fact], through: Position) -> Result<(), Failure> {
         let projection = &*self.projection;
         let mut transaction = self.connection.begin().await?;
@@ -165,15 +218,16 @@ enum Failure {
 impl Failure {
     /// A panic is a fault in the fold that one of the events brought to light.
     fn panicked(panic: &(dyn std::any::Any + Send)) -> Self {
-        let message = panic
-            .downcast_ref::<&str>()
-            .map(|text| (*text).to_owned())
-            .or_else(|| panic.downcast_ref::<String>().cloned());
-        Self::Refused(format!(
-            "its fold panicked: {}",
-            message.unwrap_or_default()
-        ))
+        Self::Refused(panicked("its fold", panic))
     }
+}
+
+fn panicked(who: &str, panic: &(dyn std::any::Any + Send)) -> String {
+    let message = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned());
+    format!("{who} panicked: {}", message.unwrap_or_default())
 }
 
 impl From<ApplyError> for Failure {

@@ -1,5 +1,6 @@
 //! Where each projection stands, for readiness, for people and for `replay status`.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -8,7 +9,6 @@ use events::{EventStore, Family, Position, ReadError};
 use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row as _};
 
-use crate::bookkeeping::version;
 use crate::lease::{LOCK_CLASS, lock_number};
 use crate::projection::Projection;
 
@@ -16,7 +16,7 @@ use crate::projection::Projection;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// Its name.
-    pub model: &'static str,
+    pub model: Cow<'static, str>,
     /// The version of its tables.
     pub version: u32,
     /// How far it has read.
@@ -78,32 +78,62 @@ pub async fn standings(
     clock: &dyn Clock,
     projections: &[&dyn Projection],
 ) -> Result<Vec<Standing>, StandingError> {
+    let named = projections
+        .iter()
+        .map(|it| (it.name().into(), it.version()))
+        .collect();
+    standings_of(pool, store, clock, named).await
+}
+
+/// Where each reactor stands that has ever run on this database. Nobody has to know which there are.
+pub async fn reactor_standings(
+    pool: &PgPool,
+    store: &dyn EventStore,
+    clock: &dyn Clock,
+) -> Result<Vec<Standing>, StandingError> {
+    let rows: Vec<(String, i32)> = sqlx::query_as(
+        "SELECT model, version FROM projection.checkpoints WHERE reactor ORDER BY model, version",
+    )
+    .fetch_all(pool)
+    .await?;
+    let named = rows
+        .into_iter()
+        .map(|(name, version)| (name.into(), u32::try_from(version).unwrap_or_default()))
+        .collect();
+    standings_of(pool, store, clock, named).await
+}
+
+async fn standings_of(
+    pool: &PgPool,
+    store: &dyn EventStore,
+    clock: &dyn Clock,
+    named: Vec<(Cow<'static, str>, u32)>,
+) -> Result<Vec<Standing>, StandingError> {
     let leases = leases(pool).await?;
     let head = store.head().await?;
-    let mut standings = Vec::with_capacity(projections.len());
-    for projection in projections {
-        let row = row(pool, *projection).await?;
+    let mut standings = Vec::with_capacity(named.len());
+    for (model, version) in named {
+        let stored_version = i32::try_from(version).expect("versions are counted by hand");
+        let row = row(pool, &model, stored_version).await?;
         let checkpoint = Position::from_i64(row.try_get("position")?);
         standings.push(Standing {
-            model: projection.name(),
-            version: projection.version(),
             checkpoint,
             behind: head.0.saturating_sub(checkpoint.0),
             lag: lag(store, clock, checkpoint).await?,
             state: state(&row)?,
-            lease: leases
-                .get(&lock_number(projection.name(), version(*projection)))
-                .cloned(),
+            lease: leases.get(&lock_number(&model, stored_version)).cloned(),
             parked: u64::try_from(row.try_get::<i64, _>("parked")?).unwrap_or_default(),
             silent_for: row
                 .try_get::<Option<f64>, _>("silent_for")?
                 .map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()),
+            model,
+            version,
         });
     }
     Ok(standings)
 }
 
-async fn row(pool: &PgPool, projection: &dyn Projection) -> Result<PgRow, sqlx::Error> {
+async fn row(pool: &PgPool, model: &str, version: i32) -> Result<PgRow, sqlx::Error> {
     sqlx::query(
         "SELECT coalesce(c.position, 0) AS position, s.state, s.stopped_at, s.error,
                 extract(epoch FROM now() - s.heartbeat)::double precision AS silent_for,
@@ -112,8 +142,8 @@ async fn row(pool: &PgPool, projection: &dyn Projection) -> Result<PgRow, sqlx::
          LEFT JOIN projection.checkpoints c USING (model, version)
          LEFT JOIN projection.status s USING (model, version)",
     )
-    .bind(projection.name())
-    .bind(version(projection))
+    .bind(model)
+    .bind(version)
     .fetch_one(pool)
     .await
 }

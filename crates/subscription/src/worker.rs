@@ -12,11 +12,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
 use crate::component::Timing;
+use crate::decode::FeedError;
 use crate::feed::{Feed, Portion, Tail};
 use crate::lease::{Held, HeldLease};
 use crate::measures::Measures;
 use crate::progress::Progress;
 use crate::projection::Projection;
+use crate::reactor::{Begins, Booked, Reactor, Trouble};
 use crate::session::{Interruption, Session};
 
 /// What every worker of a process shares.
@@ -35,6 +37,7 @@ pub(crate) struct Shared {
 pub(crate) struct Worker {
     shared: Shared,
     projection: Arc<dyn Projection>,
+    reactor: Option<Arc<dyn Reactor>>,
     measures: Measures,
 }
 
@@ -44,7 +47,17 @@ impl Worker {
         Self {
             shared,
             projection,
+            reactor: None,
             measures,
+        }
+    }
+
+    /// A worker for effects instead of rows.
+    pub(crate) fn reacting(shared: Shared, reactor: Arc<dyn Reactor>) -> Self {
+        let booked = Booked(Arc::clone(&reactor));
+        Self {
+            reactor: Some(reactor),
+            ..Self::new(shared, Arc::new(booked))
         }
     }
 
@@ -72,7 +85,13 @@ impl Worker {
         backoff: &mut Backoff,
     ) -> Result<(), Interruption> {
         let Shared { database, node, .. } = &self.shared;
-        let mut session = Session::open(database, node, self.projection.clone()).await?;
+        let mut session = Session::open(
+            database,
+            node,
+            self.projection.clone(),
+            self.reactor.clone(),
+        )
+        .await?;
         let leased = shutdown.run_until_cancelled(self.lease(&mut session)).await;
         let Some(held) = leased.transpose()? else {
             return Ok(session.close().await?);
@@ -115,7 +134,9 @@ impl Worker {
         session: &mut Session,
         shutdown: &CancellationToken,
     ) -> Result<(), Interruption> {
+        self.begin(session).await?;
         self.reload(session).await?;
+        let mut troubles = Backoff::default();
         let mut tail = self
             .shared
             .feed
@@ -127,20 +148,23 @@ impl Worker {
             tokio::select! {
                 () = shutdown.cancelled() => return Self::save(session, &tail).await,
                 portion = tail.next() => {
-                    let taken = self.take(session, &portion?).await;
-                    if !self.recover(session, &mut tail, shutdown, taken).await? {
+                    let taken = self.take(session, &portion?, shutdown).await;
+                    if !self.recover(session, &mut tail, shutdown, &mut troubles, taken).await? {
                         return Ok(());
                     }
                 }
                 () = tokio::time::sleep_until(saved + self.shared.timing.save_after), if unsaved => {
                     let taken = Self::save(session, &tail).await;
                     saved = Instant::now();
-                    if !self.recover(session, &mut tail, shutdown, taken).await? {
+                    if !self.recover(session, &mut tail, shutdown, &mut troubles, taken).await? {
                         return Ok(());
                     }
                 }
                 _ = heartbeat.tick() => {
-                    session.report(&self.shared.node, None).await?;
+                    // What troubles it is reported as often as it tries.
+                    if !troubles.is_waiting() {
+                        session.report(&self.shared.node, None).await?;
+                    }
                     self.measures.heartbeat(self.shared.clock.now());
                 }
             }
@@ -148,7 +172,12 @@ impl Worker {
     }
 
     /// Applies what came, up to an event that nobody can read.
-    async fn take(&self, session: &mut Session, portion: &Portion) -> Result<(), Interruption> {
+    async fn take(
+        &self,
+        session: &mut Session,
+        portion: &Portion,
+        shutdown: &CancellationToken,
+    ) -> Result<(), Interruption> {
         let unreadable = portion
             .unreadable()
             .find(|it| !session.parked.contains(&it.position));
@@ -160,7 +189,10 @@ impl Worker {
             .filter(|fact| fact.position <= end && !parked.contains(&fact.position))
             .collect();
         if !facts.is_empty() {
-            session.advance(&facts, end).await?;
+            match session.reactor() {
+                None => session.advance(&facts, end).await?,
+                Some(reactor) => react(session, &*reactor, &facts, end, shutdown).await?,
+            }
             self.measures.batch(facts.len());
         }
         // Where nothing concerns this projection, being there is enough; the checkpoint is saved every now and then.
@@ -180,10 +212,23 @@ impl Worker {
         session: &mut Session,
         tail: &mut Tail,
         shutdown: &CancellationToken,
+        troubles: &mut Backoff,
         taken: Result<(), Interruption>,
     ) -> Result<bool, Interruption> {
         match taken {
-            Ok(()) => return Ok(true),
+            Ok(()) => {
+                self.untroubled(session, troubles).await?;
+                return Ok(true);
+            }
+            Err(Interruption::Ending) => return Ok(false),
+            Err(Interruption::Troubled(trouble)) => {
+                self.troubled(session, &trouble).await?;
+                let waited = shutdown.run_until_cancelled(troubles.wait()).await;
+                if waited.is_none() {
+                    return Ok(false);
+                }
+                session.reload().await?;
+            }
             Err(Interruption::Poisoned { position, what }) => {
                 if !self.stand(session, shutdown, position, &what).await? {
                     return Ok(false);
@@ -228,6 +273,47 @@ impl Worker {
         }
     }
 
+    /// Gives a reactor that never ran before the place where it begins.
+    async fn begin(&self, session: &mut Session) -> Result<(), Interruption> {
+        let position = match self.reactor.as_ref().map(|reactor| reactor.begins()) {
+            None => return Ok(()),
+            Some(Begins::AtTheStart) => Position::START,
+            Some(Begins::Now) => self.shared.feed.head().await.map_err(FeedError::from)?,
+        };
+        Ok(session.begin(position).await?)
+    }
+
+    /// Lets it be seen that an effect did not come about.
+    async fn troubled(&self, session: &mut Session, trouble: &Trouble) -> Result<(), Interruption> {
+        let Trouble { position, what } = trouble;
+        tracing::error!(
+            reactor = self.projection.name(),
+            %position,
+            what,
+            "an effect did not come about; trying again"
+        );
+        self.measures.stopped(true);
+        self.progressed(session.checkpoint, None);
+        session
+            .report(&self.shared.node, Some((*position, what)))
+            .await?;
+        Ok(())
+    }
+
+    /// Takes back that an effect did not come about.
+    async fn untroubled(
+        &self,
+        session: &mut Session,
+        troubles: &mut Backoff,
+    ) -> Result<(), Interruption> {
+        if troubles.is_waiting() {
+            troubles.reset();
+            self.measures.stopped(false);
+            session.report(&self.shared.node, None).await?;
+        }
+        Ok(())
+    }
+
     async fn reload(&self, session: &mut Session) -> Result<(), Interruption> {
         session.reload().await?;
         self.measures.stopped(false);
@@ -255,4 +341,24 @@ impl Worker {
         let lag = applied.map_or(Duration::ZERO, |at| clock.now().since(at));
         self.measures.position(position, feed.seen(), lag);
     }
+}
+
+/// Brings about the effects of a stretch, a portion at a time, unless the process ends in between.
+async fn react(
+    session: &mut Session,
+    reactor: &dyn Reactor,
+    facts: &[&Fact],
+    end: Position,
+    shutdown: &CancellationToken,
+) -> Result<(), Interruption> {
+    let mut portions = facts.chunks(reactor.at_once().max(1)).peekable();
+    while let Some(portion) = portions.next() {
+        if shutdown.is_cancelled() {
+            return Err(Interruption::Ending);
+        }
+        let last = portion.last().map_or(end, |fact| fact.position);
+        let through = if portions.peek().is_none() { end } else { last };
+        session.react(reactor, portion, through).await?;
+    }
+    Ok(())
 }

@@ -334,6 +334,18 @@ impl PayloadStore for MemoryStore {
             .count();
         Ok(erased as u64)
     }
+
+    async fn stored(
+        &self,
+        after: Option<PayloadId>,
+        limit: usize,
+    ) -> Result<Vec<PayloadId>, PayloadsUnavailable> {
+        let mut ids: Vec<_> = self.log().payloads.keys().copied().collect();
+        ids.retain(|id| after.is_none_or(|after| *id > after));
+        ids.sort_unstable();
+        ids.truncate(limit);
+        Ok(ids)
+    }
 }
 
 #[async_trait]
@@ -352,6 +364,24 @@ impl SubjectKeys for MemoryStore {
 
     async fn destroy(&self, subject: Subject) -> Result<bool, KeysUnavailable> {
         Ok(self.log().keys.remove(&subject).is_some())
+    }
+
+    async fn subjects(
+        &self,
+        after: Option<uuid::Uuid>,
+        limit: usize,
+    ) -> Result<Vec<Subject>, KeysUnavailable> {
+        let mut subjects: Vec<_> = self.log().keys.keys().copied().collect();
+        subjects.retain(|subject| after.is_none_or(|after| subject.uuid() > after));
+        subjects.sort_unstable_by_key(|subject| subject.uuid());
+        subjects.truncate(limit);
+        Ok(subjects)
+    }
+
+    async fn sessions_of(&self, pni: events::Pni) -> Result<Vec<Subject>, KeysUnavailable> {
+        let log = self.log();
+        let about = |subject: &&Subject| matches!(subject, Subject::Session(_, it) if *it == pni);
+        Ok(log.keys.keys().filter(about).copied().collect())
     }
 }
 

@@ -6,6 +6,7 @@ use events::account::{
     IdentityKeys, NewDevice, Protection, PushToken, RecoveryPasswordDropped,
     RegistrationLockFailed,
 };
+use events::erasure::{AccountErased, DeviceErased, ErasureEvent, LeftoversErased, PayloadsErased};
 use events::ids::{IdentityKind, PreKeyId};
 use events::keys::{
     KeysEvent, LastResortPreKeySet, OneTimePreKeyTaken, PreKeyKind, PreKeysUploaded,
@@ -22,6 +23,7 @@ use events::profile::{
     AvatarRemoved, AvatarReplaced, ProfileCleared, ProfileEvent, ProfileVersionDropped,
     ProfileVersionSet,
 };
+use events::tree::{HeadSignature, TreeEvent, TreeHash, TreeHeadSigned};
 use events::values::Capability;
 use events::values::hashes::{LinkTokenHash, SaltedHash, UnidentifiedAccessKey};
 use events::values::keys::{EcPublicKey, Signature, SignedPreKey};
@@ -49,6 +51,8 @@ pub(crate) fn all() -> Vec<(Family, AnyEvent)> {
     family::<VerificationEvent>(&mut samples, verification());
     family::<OperatorEvent>(&mut samples, operator());
     family::<ProfileEvent>(&mut samples, profile());
+    family::<ErasureEvent>(&mut samples, erasure());
+    family::<TreeEvent>(&mut samples, tree());
     samples
 }
 
@@ -396,6 +400,49 @@ fn profile() -> Vec<ProfileEvent> {
         ProfileCleared {
             fields: vec![fields.id],
             avatars: vec![avatar(1)],
+        }
+        .into(),
+    ]
+}
+
+fn erasure() -> Vec<ErasureEvent> {
+    vec![
+        AccountErased {
+            deletion: Position(7),
+            payloads: 3,
+            account_key: true,
+            session_keys: 1,
+        }
+        .into(),
+        DeviceErased {
+            device: device(2),
+            generation: Generation(3),
+            removal: Position(7),
+            payloads: 3,
+        }
+        .into(),
+        PayloadsErased {
+            through: Position(7),
+            payloads: 3,
+        }
+        .into(),
+        LeftoversErased {
+            through: Position(7),
+            payloads: 3,
+            orphans: 2,
+            keys: 1,
+        }
+        .into(),
+    ]
+}
+
+fn tree() -> Vec<TreeEvent> {
+    vec![
+        TreeHeadSigned {
+            size: 7,
+            root: TreeHash([1; 32]),
+            signed_at: Timestamp::from_epoch_millis(1_767_225_600_000).unwrap(),
+            signature: HeadSignature([2; 64]),
         }
         .into(),
     ]

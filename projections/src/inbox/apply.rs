@@ -178,7 +178,9 @@ impl ReadModel for Inbox {
                 | AnyEvent::Number(_)
                 | AnyEvent::Verification(_)
                 | AnyEvent::Operator(_)
-                | AnyEvent::Profile(_) => {}
+                | AnyEvent::Profile(_)
+                | AnyEvent::Erasure(_)
+                | AnyEvent::Tree(_) => {}
             }
         }
         Ok(changes)

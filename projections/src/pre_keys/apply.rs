@@ -170,7 +170,9 @@ impl ReadModel for PreKeys {
                 | AnyEvent::Number(_)
                 | AnyEvent::Verification(_)
                 | AnyEvent::Operator(_)
-                | AnyEvent::Profile(_) => {}
+                | AnyEvent::Profile(_)
+                | AnyEvent::Erasure(_)
+                | AnyEvent::Tree(_) => {}
             }
         }
         Ok(changes)

@@ -184,7 +184,9 @@ impl ReadModel for VerificationSessions {
                 | AnyEvent::Mailbox(_)
                 | AnyEvent::Number(_)
                 | AnyEvent::Operator(_)
-                | AnyEvent::Profile(_) => {}
+                | AnyEvent::Profile(_)
+                | AnyEvent::Erasure(_)
+                | AnyEvent::Tree(_) => {}
             }
         }
         Ok(changes)

@@ -3,11 +3,13 @@
 
 use events::account::{Access, AccountEvent, NewDevice, Protection};
 use events::codec::{AnyEvent, Fact};
+use events::erasure::ErasureEvent;
 use events::keys::{KeysEvent, PreKeyKind};
 use events::mailbox::MailboxEvent;
 use events::number::NumberEvent;
 use events::operator::OperatorEvent;
 use events::profile::ProfileEvent;
+use events::tree::TreeEvent;
 use events::values::profile::ProfileVersion;
 use events::verification::{Proof, Transport, VerificationEvent};
 use events::{E164, Personal};
@@ -42,6 +44,8 @@ fn details(event: &AnyEvent) -> Vec<Detail> {
         AnyEvent::Verification(event) => verification(event),
         AnyEvent::Operator(event) => operator(event),
         AnyEvent::Profile(event) => profile(event),
+        AnyEvent::Erasure(event) => erasure(event),
+        AnyEvent::Tree(TreeEvent::TreeHeadSigned(head)) => vec![said("size", head.size)],
     }
 }
 
@@ -225,5 +229,31 @@ fn operator(event: &OperatorEvent) -> Vec<Detail> {
                 said("reason", &e.reason),
             ]
         }
+    }
+}
+
+fn erasure(event: &ErasureEvent) -> Vec<Detail> {
+    match event {
+        ErasureEvent::AccountErased(e) => vec![
+            said("deletion", e.deletion),
+            said("payloads", e.payloads),
+            said("accountKey", e.account_key),
+            said("sessionKeys", e.session_keys),
+        ],
+        ErasureEvent::DeviceErased(e) => vec![
+            said("device", e.device),
+            said("generation", e.generation),
+            said("removal", e.removal),
+            said("payloads", e.payloads),
+        ],
+        ErasureEvent::PayloadsErased(e) => {
+            vec![said("through", e.through), said("payloads", e.payloads)]
+        }
+        ErasureEvent::LeftoversErased(e) => vec![
+            said("through", e.through),
+            said("payloads", e.payloads),
+            said("orphans", e.orphans),
+            said("keys", e.keys),
+        ],
     }
 }

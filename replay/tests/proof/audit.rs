@@ -101,7 +101,7 @@ async fn erased_values_are_shown_as_erased_and_secrets_never() {
         .unwrap();
     world
         .keys
-        .destroy(Subject::Number(samples::pni(1)))
+        .destroy(Subject::Session(samples::session(1), samples::pni(1)))
         .await
         .unwrap();
     for (n, shown) in [(1, "erased"), (2, "+14155550102")] {

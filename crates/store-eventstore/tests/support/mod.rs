@@ -74,6 +74,18 @@ impl PayloadStore for Payloads {
         let mut kept = self.kept.lock().unwrap();
         Ok(ids.iter().filter(|id| kept.remove(id).is_some()).count() as u64)
     }
+
+    async fn stored(
+        &self,
+        after: Option<PayloadId>,
+        limit: usize,
+    ) -> Result<Vec<PayloadId>, PayloadsUnavailable> {
+        let mut ids: Vec<_> = self.kept.lock().unwrap().keys().copied().collect();
+        ids.retain(|id| after.is_none_or(|after| *id > after));
+        ids.sort_unstable();
+        ids.truncate(limit);
+        Ok(ids)
+    }
 }
 
 /// A double over a store in memory.

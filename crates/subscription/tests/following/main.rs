@@ -10,4 +10,5 @@ mod leases;
 mod live;
 mod poison;
 mod progress;
+mod reacting;
 mod support;

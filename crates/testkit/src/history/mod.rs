@@ -127,7 +127,10 @@ fn subject(fact: &Fact) -> Option<Subject> {
     use events::verification::VerificationEvent::SessionStarted;
     match &fact.event {
         AnyEvent::Account(_) => fact.stream.as_account().map(Subject::Account),
-        AnyEvent::Verification(SessionStarted(session)) => Some(Subject::Number(session.pni)),
+        AnyEvent::Verification(SessionStarted(started)) => fact
+            .stream
+            .as_verification()
+            .map(|session| Subject::Session(session, started.pni)),
         _ => None,
     }
 }

@@ -262,7 +262,7 @@ fn key_id(n: u64) -> PreKeyId {
 /// A message, and its ciphertext.
 pub fn message(Address(account, ..): Address, n: u32, content: &[u8]) -> (MailboxEvent, Payload) {
     let payload = Payload {
-        id: PayloadId(uuid(0xb17e5, n)),
+        id: PayloadId(guid(n).uuid()),
         bytes: content.to_vec().into(),
     };
     let sender = MessageSource {

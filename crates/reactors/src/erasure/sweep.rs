@@ -1,0 +1,451 @@
+//! The sweep: finds what should have been destroyed and is still there, and payloads whose event never came.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use events::account::AccountEvent;
+use events::codec::{AnyEvent, Fact};
+use events::erasure::LeftoversErased;
+use events::mailbox::MailboxEvent;
+use events::personal::Subject;
+use events::ports::Entropy;
+use events::{
+    Aci, DeviceId, Family, Generation, PayloadId, Pni, Position, Revision, ServiceId, StreamId,
+};
+use metrics::counter;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::ledger::{KeyPages, ended_profiles};
+use super::{Erasure, NotErased, Tools, facts, named};
+
+/// How many payloads are judged in one pass over the log. Bounds the memory of a sweep (about 150 bytes each).
+const JUDGED_AT_ONCE: usize = 250_000;
+
+/// How many ids one look at the stores asks for.
+const PAGE: usize = 5_000;
+
+/// How many events are read at once.
+const STRETCH: usize = 5_000;
+
+/// How long after its last event the key of a verification session is kept. Sessions live for minutes.
+const SESSION_KEPT: Duration = Duration::from_hours(24);
+
+/// Between the start of the process and its first sweep.
+const FIRST_AFTER: Duration = Duration::from_mins(5);
+
+/// "Heli" in ASCII, and a number that no projection's lease has: those are not negative.
+const LOCK: (i32, i32) = (0x4865_6c69, -1);
+
+/// What a sweep needs.
+pub struct SweepOptions {
+    /// What erasing needs.
+    pub tools: Tools,
+    /// Where the reactor's checkpoint is, and the lock that lets one node at a time sweep.
+    pub database: PgPool,
+    /// For the ids of what is recorded.
+    pub entropy: Arc<dyn Entropy>,
+    /// Between two sweeps.
+    pub every: Duration,
+}
+
+/// Sweeps now and then.
+pub struct Sweep {
+    options: SweepOptions,
+    /// What had no event when the last sweep looked. An event that comes at all comes within seconds.
+    suspects: HashSet<Uuid>,
+}
+
+/// What a sweep has destroyed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Payloads whose purpose had ended.
+    pub payloads: u64,
+    /// Payloads whose event never came.
+    pub orphans: u64,
+    /// Keys whose subject had ended.
+    pub keys: u64,
+}
+
+impl Sweep {
+    /// A sweep that is not running yet.
+    pub fn new(options: SweepOptions) -> Self {
+        Self {
+            options,
+            suspects: HashSet::new(),
+        }
+    }
+
+    /// Sweeps now and then until `shutdown`, which ends a sweep that is under way.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        let sweeping = async {
+            tokio::time::sleep(FIRST_AFTER.min(self.options.every)).await;
+            loop {
+                match self.once_over_all_nodes().await {
+                    Ok(None) => tracing::debug!("another node sweeps"),
+                    Ok(Some(swept)) => tracing::info!(?swept, "swept"),
+                    Err(error) => tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "a sweep failed; the next one tries again"
+                    ),
+                }
+                tokio::time::sleep(self.options.every).await;
+            }
+        };
+        shutdown.run_until_cancelled(sweeping).await;
+    }
+
+    /// Sweeps, unless another node does.
+    async fn once_over_all_nodes(&mut self) -> Result<Option<Swept>, NotErased> {
+        // A connection of its own: the lock goes with it, however the sweep ends.
+        let mut lock = self.options.database.acquire().await?.detach();
+        let ours: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1, $2)")
+            .bind(LOCK.0)
+            .bind(LOCK.1)
+            .fetch_one(&mut lock)
+            .await?;
+        if !ours {
+            return Ok(None);
+        }
+        self.sweep().await.map(Some)
+    }
+
+    /// Destroys what is left over; what has no event at all, if it had none when the last sweep looked either.
+    pub async fn sweep(&mut self) -> Result<Swept, NotErased> {
+        let through = self.checkpoint().await?;
+        let mut swept = Swept::default();
+        let mut suspects = HashSet::new();
+        let mut after = None;
+        loop {
+            let found = self.some_payloads(&mut after).await?;
+            if found.is_empty() {
+                break;
+            }
+            let verdict = self.judge(found, through).await?;
+            swept.payloads += self.options.tools.payloads.erase(&verdict.ended).await?;
+            let (guilty, suspected): (Vec<_>, Vec<_>) = verdict
+                .without_event
+                .into_iter()
+                .partition(|id| self.suspects.contains(&id.0));
+            swept.orphans += self.options.tools.payloads.erase(&guilty).await?;
+            suspects.extend(suspected.into_iter().map(|id| id.0));
+        }
+        swept.keys = self.sweep_keys(through, &mut suspects).await?;
+        self.suspects = suspects;
+        self.record(through, swept).await?;
+        Ok(swept)
+    }
+
+    /// How far the reactor is: what ended later is not left over yet.
+    async fn checkpoint(&self) -> Result<Position, NotErased> {
+        let position: Option<i64> = sqlx::query_scalar(
+            "SELECT position FROM projection.checkpoints WHERE model = $1 AND reactor",
+        )
+        .bind(Erasure::NAME)
+        .fetch_optional(&self.options.database)
+        .await?;
+        Ok(position.map_or(Position::START, Position::from_i64))
+    }
+
+    async fn some_payloads(
+        &self,
+        after: &mut Option<PayloadId>,
+    ) -> Result<HashSet<PayloadId>, NotErased> {
+        let mut found = HashSet::new();
+        while found.len() < JUDGED_AT_ONCE {
+            let page = self.options.tools.payloads.stored(*after, PAGE).await?;
+            let Some(last) = page.last() else {
+                break;
+            };
+            *after = Some(*last);
+            found.extend(page);
+        }
+        Ok(found)
+    }
+
+    /// Reads the log once and tells which of the payloads have served their purpose, and which have no event.
+    async fn judge(
+        &self,
+        found: HashSet<PayloadId>,
+        through: Position,
+    ) -> Result<Verdict, NotErased> {
+        // Asked after the payloads were listed: the event of each is in the log by now, if it ever comes with it.
+        let store = &self.options.tools.store;
+        let head = store.head().await?;
+        let mut judgement = Judgement::new(found, through);
+        let mut position = Position::START;
+        while position < head {
+            let batch = store.read_all(position, &Family::ALL, STRETCH).await?;
+            for recorded in &batch.events {
+                // What cannot be read keeps what belongs to it: an operator sees to it first.
+                if let Ok(fact) = Fact::decode(recorded) {
+                    judgement.apply(&fact);
+                }
+            }
+            position = batch.through;
+        }
+        Ok(judgement.verdict())
+    }
+
+    async fn sweep_keys(
+        &self,
+        through: Position,
+        suspects: &mut HashSet<Uuid>,
+    ) -> Result<u64, NotErased> {
+        let keys = &self.options.tools.keys;
+        let mut destroyed = 0;
+        let mut after = None;
+        loop {
+            let subjects = keys.subjects(after, PAGE).await?;
+            let Some(last) = subjects.last() else {
+                return Ok(destroyed);
+            };
+            after = Some(last.uuid());
+            for subject in subjects {
+                let ended = self.has_ended(subject, through).await?;
+                let doomed = ended.unwrap_or_else(|| {
+                    suspects.insert(subject.uuid());
+                    self.suspects.contains(&subject.uuid())
+                });
+                destroyed += u64::from(doomed && keys.destroy(subject).await?);
+            }
+        }
+    }
+
+    /// Whether the subject is gone; `None` if there is no event of it.
+    async fn has_ended(
+        &self,
+        subject: Subject,
+        through: Position,
+    ) -> Result<Option<bool>, NotErased> {
+        let Tools { store, clock, .. } = &self.options.tools;
+        let (aci, begins) = match subject {
+            Subject::Account(aci) => (aci, None),
+            Subject::Returned(aci, deleted) => (aci, Some(deleted)),
+            Subject::Session(session, _) => {
+                let mut last = None;
+                let stream = StreamId::verification(session);
+                facts::each(&**store, &stream, Position(u64::MAX), |fact| {
+                    last = Some(fact.metadata.at);
+                })
+                .await?;
+                return Ok(last.map(|last| clock.now().since(last) > SESSION_KEPT));
+            }
+        };
+        let mut known = None;
+        let mut before = None;
+        let stream = StreamId::account(aci);
+        facts::each(&**store, &stream, through, |fact| {
+            let deleted = matches!(
+                fact.event,
+                AnyEvent::Account(AccountEvent::AccountDeleted(_))
+            );
+            if before == begins {
+                known = Some(known == Some(true) || deleted);
+            }
+            if deleted {
+                before = Some(fact.metadata.at);
+            }
+        })
+        .await?;
+        if known.is_none() && !store.read(&stream, Revision::FIRST, 1).await?.is_empty() {
+            return Ok(Some(false)); // its beginning lies behind `through`
+        }
+        Ok(known)
+    }
+
+    async fn record(&self, through: Position, swept: Swept) -> Result<(), NotErased> {
+        counter!("erased_leftovers_total").increment(swept.payloads + swept.orphans + swept.keys);
+        if swept == Swept::default() {
+            return Ok(());
+        }
+        let SweepOptions { tools, entropy, .. } = &self.options;
+        let millis = tools.clock.now().epoch_millis();
+        let id = uuid::Builder::from_unix_timestamp_millis(millis, &entropy.bytes()).into_uuid();
+        let erased = LeftoversErased {
+            through,
+            payloads: swept.payloads,
+            orphans: swept.orphans,
+            keys: swept.keys,
+        };
+        let because = facts::Because {
+            id,
+            causation: None,
+            correlation: id,
+        };
+        facts::record_because(tools, StreamId::erased_payloads(), erased, because).await
+    }
+}
+
+/// What a pass over the log has found out.
+struct Verdict {
+    ended: Vec<PayloadId>,
+    without_event: Vec<PayloadId>,
+}
+
+/// Where a payload came from.
+struct Origin {
+    stream: StreamId,
+    position: Position,
+}
+
+/// Judges payloads while the log passes by.
+struct Judgement {
+    through: Position,
+    found: HashSet<PayloadId>,
+    origins: HashMap<PayloadId, Origin>,
+    ended: HashSet<PayloadId>,
+    keys: HashMap<StreamId, KeyPages>,
+    /// Payloads of messages that do not stand under the message's name.
+    named_otherwise: HashMap<Uuid, PayloadId>,
+    /// The last generation of each account.
+    generations: HashMap<Aci, Generation>,
+    /// All devices up to this generation are gone.
+    gone_accounts: HashMap<Aci, (Generation, Position)>,
+    gone_numbers: HashMap<Pni, (Generation, Position)>,
+    gone_devices: HashSet<(Aci, DeviceId, Generation)>,
+}
+
+impl Judgement {
+    fn new(found: HashSet<PayloadId>, through: Position) -> Self {
+        Self {
+            through,
+            found,
+            origins: HashMap::new(),
+            ended: HashSet::new(),
+            keys: HashMap::new(),
+            named_otherwise: HashMap::new(),
+            generations: HashMap::new(),
+            gone_accounts: HashMap::new(),
+            gone_numbers: HashMap::new(),
+            gone_devices: HashSet::new(),
+        }
+    }
+
+    fn apply(&mut self, fact: &Fact) {
+        if let Some(payload) = fact.event.payload()
+            && self.found.contains(&payload.id)
+        {
+            let origin = Origin {
+                stream: fact.stream.clone(),
+                position: fact.position,
+            };
+            self.origins.insert(payload.id, origin);
+        }
+        if fact.position > self.through {
+            return;
+        }
+        match &fact.event {
+            AnyEvent::Mailbox(event) => self.apply_mailbox(event),
+            AnyEvent::Profile(event) => {
+                let ended = ended_profiles(event).into_iter();
+                self.ended
+                    .extend(ended.filter(|id| self.found.contains(id)));
+            }
+            AnyEvent::Keys(_) => self
+                .keys
+                .entry(fact.stream.clone())
+                .or_default()
+                .apply(fact),
+            AnyEvent::Account(event) => {
+                if let Some(aci) = fact.stream.as_account() {
+                    self.apply_account(aci, event, fact.position);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn apply_mailbox(&mut self, event: &MailboxEvent) {
+        let guids = match event {
+            MailboxEvent::MessageQueued(e) => {
+                if let Some(content) = e.content.filter(|it| it.id.0 != e.guid.uuid())
+                    && self.found.contains(&content.id)
+                {
+                    self.named_otherwise.insert(e.guid.uuid(), content.id);
+                }
+                return;
+            }
+            MailboxEvent::MessagesDelivered(e) => &e.guids,
+            MailboxEvent::MessagesExpired(e) => &e.guids,
+        };
+        for id in named(guids) {
+            if self.found.contains(&id) {
+                self.ended.insert(id);
+            }
+            self.ended.extend(self.named_otherwise.remove(&id.0));
+        }
+    }
+
+    fn apply_account(&mut self, aci: Aci, event: &AccountEvent, position: Position) {
+        match event {
+            AccountEvent::AccountRegistered(e) => {
+                self.generations.insert(aci, e.primary.generation);
+            }
+            AccountEvent::AccountReregistered(e) => {
+                let Generation(new) = e.primary.generation;
+                let last = (Generation(new.saturating_sub(1)), position);
+                self.gone_accounts.insert(aci, last);
+                self.gone_numbers.insert(e.pni, last);
+                self.generations.insert(aci, e.primary.generation);
+            }
+            AccountEvent::DeviceLinked(e) => {
+                self.generations.insert(aci, e.device.generation);
+            }
+            AccountEvent::DeviceRemoved(e) => {
+                self.gone_devices.insert((aci, e.device, e.generation));
+            }
+            AccountEvent::AccountDeleted(e) => {
+                let last = self.generations.get(&aci).copied().unwrap_or_default();
+                self.gone_accounts.insert(aci, (last, position));
+                self.gone_numbers.insert(e.pni, (last, position));
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the stream that a payload came with belongs to nobody any more.
+    fn is_gone(&self, origin: &Origin) -> bool {
+        if let Some(address) = origin.stream.as_mailbox() {
+            return self.is_device_gone(address.aci, address.device, address.generation);
+        }
+        match origin.stream.as_keys() {
+            Some((ServiceId::Aci(aci), device, generation)) => {
+                self.is_device_gone(aci, device, generation)
+            }
+            // Another account may hold the number by now, and count its devices anew.
+            Some((ServiceId::Pni(pni), _, generation)) => self
+                .gone_numbers
+                .get(&pni)
+                .is_some_and(|(last, at)| generation <= *last && origin.position < *at),
+            None => false,
+        }
+    }
+
+    fn is_device_gone(&self, aci: Aci, device: DeviceId, generation: Generation) -> bool {
+        let account = self.gone_accounts.get(&aci);
+        account.is_some_and(|(last, _)| generation <= *last)
+            || self.gone_devices.contains(&(aci, device, generation))
+    }
+
+    fn verdict(mut self) -> Verdict {
+        for keys in std::mem::take(&mut self.keys).into_values() {
+            self.ended
+                .extend(keys.ended().filter(|id| self.found.contains(id)));
+        }
+        let gone = self
+            .origins
+            .iter()
+            .filter(|(_, origin)| self.is_gone(origin));
+        let gone: Vec<_> = gone.map(|(id, _)| *id).collect();
+        self.ended.extend(gone);
+        let known = |id: &PayloadId| self.origins.contains_key(id) || self.ended.contains(id);
+        let without_event = self.found.iter().filter(|id| !known(id)).copied().collect();
+        Verdict {
+            ended: self.ended.into_iter().collect(),
+            without_event,
+        }
+    }
+}

@@ -55,7 +55,7 @@ impl Person {
                 match event {
                     Event::Message(id, _) => self.socket.acknowledge(id).await?,
                     Event::Closed(code) => anyhow::bail!("the server closed with {code:?}"),
-                    Event::QueueEmpty | Event::Answer(..) => {}
+                    Event::QueueEmpty | Event::Answer(..) | Event::Pong => {}
                 }
             }
         };

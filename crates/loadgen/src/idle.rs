@@ -98,7 +98,7 @@ async fn hold(mut socket: Socket, n: usize, end: CancellationToken) -> bool {
                 Event::Message(id, _) => if socket.acknowledge(id).await.is_err() {
                     return false;
                 },
-                Event::QueueEmpty | Event::Answer(..) => {}
+                Event::QueueEmpty | Event::Answer(..) | Event::Pong => {}
             },
             () = sleep_until(ping) => {
                 ping += PING;

@@ -37,6 +37,8 @@ pub struct Plan {
     pub size: usize,
     /// How many others each device writes to.
     pub peers: usize,
+    /// After how long without hearing anything a connection is given up. Official clients wait 45 s.
+    pub patience: Duration,
     /// Tells the messages of this run from those that an earlier one left behind.
     pub run: u64,
 }
@@ -55,6 +57,7 @@ pub async fn run(servers: Servers, fleet: Fleet, plan: &Plan) -> anyhow::Result<
         pace: plan.pace,
         size: plan.size,
         peers: plan.peers,
+        patience: plan.patience,
         silence: CancellationToken::new(),
         end: CancellationToken::new(),
     });

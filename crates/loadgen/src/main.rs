@@ -102,6 +102,9 @@ struct Run {
     /// How many others each device writes to.
     #[arg(long, value_name = "N", default_value_t = 4)]
     peers: usize,
+    /// After how long without hearing anything a connection is given up.
+    #[arg(long, value_name = "SECONDS", default_value_t = 45.0)]
+    patience: f64,
 }
 
 impl Common {
@@ -181,6 +184,7 @@ async fn run(common: &Common, servers: Servers, options: &Run) -> anyhow::Result
         grace: Duration::from_secs_f64(options.grace),
         size: options.size,
         peers: options.peers,
+        patience: Duration::from_secs_f64(options.patience),
         run: run_number(),
     };
     let report = load::run(servers, fleet, &plan).await?;

@@ -19,9 +19,6 @@ use crate::socket::{Event, Socket};
 /// Between two attempts to connect.
 const RESPITE: Duration = Duration::from_millis(100);
 
-/// Between two signs of life.
-const PING: Duration = Duration::from_secs(30);
-
 /// The envelope type of a server's delivery receipt.
 const RECEIPT: i32 = 5;
 
@@ -35,6 +32,8 @@ pub(crate) struct Run {
     pub(crate) size: usize,
     /// How many others each device writes to.
     pub(crate) peers: usize,
+    /// After how long without hearing anything a connection is given up.
+    pub(crate) patience: Duration,
     /// Ends the sending.
     pub(crate) silence: CancellationToken,
     /// Ends the run.
@@ -107,7 +106,9 @@ impl Member {
     /// Works on one connection until it ends.
     async fn serve(&mut self, mut socket: Socket) {
         self.start_over();
-        let mut ping = Instant::now() + PING;
+        let patience = self.run.patience;
+        let mut heard = Instant::now();
+        let mut ping = heard + patience / 2;
         loop {
             if self.pump(&mut socket).await.is_err() {
                 return;
@@ -124,9 +125,13 @@ impl Member {
                     self.plan();
                     Ok(())
                 }
-                event = socket.next() => self.take(&mut socket, event).await,
+                event = socket.next() => {
+                    heard = Instant::now();
+                    self.take(&mut socket, event).await
+                }
+                () = sleep_until(heard + patience) => return,
                 () = sleep_until(ping) => {
-                    ping += PING;
+                    ping = Instant::now() + patience / 2;
                     socket.ping().await
                 }
             };
@@ -222,7 +227,7 @@ impl Member {
                 self.receive(*envelope);
                 socket.acknowledge(id).await
             }
-            Event::QueueEmpty => Ok(()),
+            Event::QueueEmpty | Event::Pong => Ok(()),
             Event::Answer(id, status) => {
                 self.answer(id, status);
                 Ok(())

@@ -44,6 +44,8 @@ pub enum Event {
     QueueEmpty,
     /// The answer to a request.
     Answer(u64, u32),
+    /// A sign of life.
+    Pong,
     /// The server has closed it, with this code if it said one.
     Closed(Option<u16>),
 }
@@ -124,6 +126,7 @@ impl Socket {
                 Some(Ok(Message::Close(frame))) => {
                     return Event::Closed(frame.map(|frame| frame.code.into()));
                 }
+                Some(Ok(Message::Pong(_))) => return Event::Pong,
                 Some(Ok(_)) => continue,
                 Some(Err(_)) | None => return Event::Closed(None),
             };

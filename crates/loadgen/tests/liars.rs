@@ -223,6 +223,7 @@ async fn judge(lie: Lie, pace: Pace) -> Report {
         grace: Duration::from_secs(2),
         size: 100,
         peers: 3,
+        patience: Duration::from_secs(10),
         run: 7,
     };
     let servers = Servers::new(&[format!("http://{address}")], None).unwrap();

@@ -60,11 +60,15 @@ pub(crate) struct Doors {
 
 /// The database of the configuration.
 fn database(config: &Config) -> anyhow::Result<PgConnectOptions> {
-    PgConnectOptions::from_str(config.database.url.expose_secret()).map_err(|_| {
-        anyhow::anyhow!(
-            "database.url is not of the form postgres://user:password@host:port/database"
-        )
-    })
+    let options =
+        PgConnectOptions::from_str(config.database.url.expose_secret()).map_err(|_| {
+            anyhow::anyhow!(
+                "database.url is not of the form postgres://user:password@host:port/database"
+            )
+        })?;
+    // A process that was stopped in the middle of a transaction must not hold the others up: positions and leases wait
+    // for its locks.
+    Ok(options.options([("idle_in_transaction_session_timeout", "10s")]))
 }
 
 async fn pool(config: &Config, connections: u32) -> anyhow::Result<PgPool> {

@@ -51,6 +51,8 @@ pub struct Timing {
     pub courtesy: Duration,
     /// Between two signs of life.
     pub heartbeat: Duration,
+    /// A holder of a lease that has shown no sign of life for so long loses it. Several heartbeats.
+    pub stalled: Duration,
     /// Between two saves of a checkpoint while nothing concerns the projection.
     pub save_after: Duration,
     /// Between two notifications of other nodes.
@@ -65,6 +67,7 @@ impl Default for Timing {
             retry: Duration::from_secs(1),
             courtesy: Duration::from_millis(20),
             heartbeat: Duration::from_secs(5),
+            stalled: Duration::from_secs(15),
             save_after: Duration::from_millis(100),
             tell_after: Duration::from_millis(10),
             look_after: Duration::from_secs(1),

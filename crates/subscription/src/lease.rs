@@ -37,6 +37,30 @@ pub(crate) async fn take(
         .await
 }
 
+/// Ends the session that has the lease, if it has said and done nothing for so long: its process was stopped, or its
+/// machine is gone, and nobody has told Postgres. Should it wake up, it finds that its session is over.
+///
+/// A session that works, or waits inside Postgres, is left alone, however long that takes.
+pub(crate) async fn end_stalled(
+    connection: &mut PgConnection,
+    projection: &dyn Projection,
+    stalled: Duration,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT coalesce(bool_or(pg_terminate_backend(holder.pid)), false)
+         FROM pg_locks holder JOIN pg_stat_activity session USING (pid)
+         WHERE holder.locktype = 'advisory' AND holder.granted
+           AND holder.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+           AND holder.classid = $1::oid AND holder.objid = $2::oid AND holder.objsubid = 2
+           AND session.state LIKE 'idle%' AND session.state_change < now() - make_interval(secs => $3)",
+    )
+    .bind(LOCK_CLASS)
+    .bind(number(projection))
+    .bind(stalled.as_secs_f64())
+    .fetch_one(connection)
+    .await
+}
+
 /// How many leases a process holds, and whose turn it is to ask for another one.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Held(Arc<State>);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use events::Position;
 use events::codec::Fact;
@@ -84,6 +85,11 @@ impl Session {
     /// Takes the lease, if nobody has it.
     pub(crate) async fn take_lease(&mut self) -> Result<bool, sqlx::Error> {
         lease::take(&mut self.connection, &*self.projection).await
+    }
+
+    /// Ends the session that has the lease, if it shows no sign of life; tells whether it did.
+    pub(crate) async fn end_stalled(&mut self, stalled: Duration) -> Result<bool, sqlx::Error> {
+        lease::end_stalled(&mut self.connection, &*self.projection, stalled).await
     }
 
     /// Reads again where the projection stands and what it passes over.

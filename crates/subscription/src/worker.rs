@@ -124,6 +124,13 @@ impl Worker {
                 return Ok(held.one_more());
             }
             drop(turn);
+            if session.end_stalled(timing.stalled).await? {
+                let model = self.projection.name();
+                tracing::warn!(
+                    model,
+                    "the holder of the lease shows no sign of life; its session was ended"
+                );
+            }
             tokio::time::sleep(timing.retry).await;
         }
     }

@@ -82,3 +82,31 @@ async fn leases_spread_over_nodes_that_look_for_some_at_the_same_time() {
         node.stop().await;
     }
 }
+
+#[tokio::test]
+async fn a_holder_that_shows_no_sign_of_life_loses_its_lease() {
+    let mut world = World::new().await;
+    let (here, there) = (Tally::of("tally", ALL), Tally::of("tally", ALL));
+    let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    here.set(5, crate::support::Trap::Gate(gate.clone()));
+    let first = world.node("first", std::slice::from_ref(&here));
+    world
+        .until(&here, |standing| standing.lease.is_some())
+        .await;
+    world.append(10).await;
+    // Like a process that was stopped: its transaction is open, its session alive, and nothing happens.
+    here.stopped.acquire().await.unwrap().forget();
+    let impatient = Timing {
+        stalled: Duration::from_millis(300),
+        ..TIMING
+    };
+    let second = world.node_with(impatient, "second", &[there]);
+    second.reached("tally", world.history.head()).await;
+    assert_eq!(world.standing(&here).await.lease.unwrap().node, "second");
+    gate.add_permits(100);
+    let position = world.append(10).await;
+    first.reached("tally", position).await;
+    assert_eq!(world.kept("tally").await, upto(20));
+    first.stop().await;
+    second.stop().await;
+}

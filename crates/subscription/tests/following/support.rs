@@ -28,6 +28,7 @@ pub(crate) const TIMING: Timing = Timing {
     retry: Duration::from_millis(50),
     courtesy: Duration::from_millis(5),
     heartbeat: Duration::from_millis(100),
+    stalled: Duration::from_secs(15),
     save_after: Duration::from_millis(20),
     tell_after: Duration::from_millis(5),
     look_after: Duration::from_millis(200),

@@ -1,0 +1,257 @@
+//! Several nodes on one database behind a plain TCP balancer: they deliver to each other's sockets, a device has one socket
+//! over all of them, and a node that is killed or frozen costs nobody a message.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::time::Duration;
+
+use loadgen::fleet::{Account, Fleet, Recruiting, Servers};
+use loadgen::load::{Pace, Plan, run};
+use loadgen::socket::{Event, Socket};
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Value, json};
+use support::call;
+use support::cluster::{Balancer, Installation, ServeNode};
+
+/// Nothing takes as long unless it never comes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+async fn recruit(nodes: &[&ServeNode], accounts: usize) -> (Servers, Fleet) {
+    let urls: Vec<_> = nodes
+        .iter()
+        .map(|node| format!("http://{}", node.http))
+        .collect();
+    let servers = Servers::new(&urls, None).unwrap();
+    let wanted = Recruiting {
+        accounts,
+        seed: 1,
+        code: "123456".to_owned(),
+    };
+    let fleet = Fleet::recruit(&servers, &wanted).await.unwrap();
+    (servers, fleet)
+}
+
+async fn next(socket: &mut Socket) -> Event {
+    tokio::time::timeout(PATIENCE, socket.next())
+        .await
+        .expect("something comes")
+}
+
+async fn listening(servers: &Servers, node: usize, account: &Account) -> Socket {
+    let mut socket = Socket::open(servers, node, account).await.unwrap();
+    while !matches!(next(&mut socket).await, Event::QueueEmpty) {}
+    socket
+}
+
+async fn closed(socket: &mut Socket) -> Option<u16> {
+    loop {
+        if let Event::Closed(code) = next(socket).await {
+            return code;
+        }
+    }
+}
+
+/// Sends through one of the nodes; the message is its own timestamp.
+async fn send(node: &ServeNode, from: &Account, to: &Account, timestamp: u64, online: bool) {
+    let body = json!({
+        "messages": [{
+            "type": 1, "destinationDeviceId": 1, "destinationRegistrationId": 4711, "content": "aGVsbG8=",
+        }],
+        "timestamp": timestamp, "online": online,
+    });
+    let url = format!("http://{}/v1/messages/{}", node.http, to.aci);
+    let credentials = Some((from.aci.as_str(), from.password.as_str()));
+    let answer = call(&Client::new(), Method::PUT, url, credentials, Some(body))
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+}
+
+/// Takes messages until one has this timestamp, acknowledges it, and tells how many came before.
+async fn accept(socket: &mut Socket, timestamp: u64) -> usize {
+    let mut before = 0;
+    loop {
+        match next(socket).await {
+            Event::Message(id, envelope) => {
+                socket.acknowledge(id).await.unwrap();
+                if envelope.client_timestamp == Some(timestamp) {
+                    return before;
+                }
+                before += 1;
+            }
+            Event::Closed(code) => panic!("closed with {code:?}"),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_deliver_to_each_others_sockets_and_a_device_has_one() {
+    let installation = Installation::new().await;
+    let (first, second) = (installation.start(), installation.start());
+    let (servers, fleet) = recruit(&[&first, &second], 2).await;
+    let [alice, bob] = &fleet.accounts[..] else {
+        unreachable!()
+    };
+    let mut on_first = listening(&servers, 0, bob).await;
+    send(&second, alice, bob, 1, false).await;
+    assert_eq!(accept(&mut on_first, 1).await, 0);
+    // What is for now or never finds the node, too.
+    send(&second, alice, bob, 2, true).await;
+    assert_eq!(accept(&mut on_first, 2).await, 0);
+
+    let mut on_second = listening(&servers, 1, bob).await;
+    assert_eq!(closed(&mut on_first).await, Some(4409));
+    send(&first, alice, bob, 3, false).await;
+    send(&first, alice, bob, 4, true).await;
+    accept(&mut on_second, 3).await;
+    accept(&mut on_second, 4).await;
+
+    // Who is gone on one node is cut off on the other.
+    let url = format!("http://{}/v1/accounts/me", first.http);
+    let credentials = Some((bob.aci.as_str(), bob.password.as_str()));
+    let answer = call(&Client::new(), Method::DELETE, url, credentials, None).await;
+    assert_eq!(answer.unwrap().status(), StatusCode::NO_CONTENT);
+    assert_eq!(closed(&mut on_second).await, Some(4401));
+}
+
+/// Who has the leases, by process.
+async fn holders(installation: &Installation) -> Vec<String> {
+    sqlx::query_scalar(
+        "SELECT DISTINCT application_name FROM pg_locks JOIN pg_stat_activity USING (pid)
+         WHERE locktype = 'advisory' AND granted AND classid = 1214606441 AND datname = current_database()",
+    )
+    .fetch_all(&installation.database.pool)
+    .await
+    .unwrap()
+}
+
+/// Waits until the leases are with others than this process, and everybody has come past what is stored now.
+async fn taken_over(installation: &Installation, from: u32) {
+    let name = format!("heliograph-{from}");
+    let head: i64 = sqlx::query_scalar("SELECT position FROM log.head")
+        .fetch_one(&installation.database.pool)
+        .await
+        .unwrap();
+    let over = async {
+        loop {
+            let holders = holders(installation).await;
+            let behind: i64 = sqlx::query_scalar(
+                "SELECT count(*) FROM projection.checkpoints WHERE position < $1",
+            )
+            .bind(head)
+            .fetch_one(&installation.database.pool)
+            .await
+            .unwrap();
+            if !holders.is_empty() && !holders.contains(&name) && behind == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, over)
+        .await
+        .expect("leases move");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_and_frozen_nodes_cost_nobody_a_message() {
+    let installation = Installation::new().await;
+    let (first, second) = (installation.start(), installation.start());
+    let (_, fleet) = recruit(&[&first, &second], 16).await;
+    let balancer = Balancer::start(&[first.http, second.http]).await;
+    let servers = Servers::new(&[format!("http://{}", balancer.address)], None).unwrap();
+    let plan = Plan {
+        pace: Pace::Open { rate: 40.0 },
+        time: Duration::from_secs(20),
+        grace: PATIENCE,
+        size: 200,
+        peers: 4,
+        patience: Duration::from_secs(4),
+        run: 1,
+    };
+    let trouble = async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let killed = first.pid();
+        first.kill();
+        taken_over(&installation, killed).await;
+        let third = installation.start();
+        balancer.set(&[second.http, third.http]);
+        // It keeps its connections, its leases and whatever it was about to do; its clients go elsewhere.
+        let frozen = second.pid();
+        second.freeze();
+        balancer.set(&[third.http]);
+        taken_over(&installation, frozen).await;
+        second.thaw();
+        balancer.set(&[second.http, third.http]);
+        (second, third)
+    };
+    let (report, nodes) = tokio::join!(run(servers, fleet, &plan), trouble);
+    let report = report.unwrap();
+    println!("{report}");
+    assert!(report.is_sound(), "{report}");
+    assert!(report.disconnected > 0 && report.refused == 0, "{report}");
+    let (status, output) = verify(&installation);
+    assert!(status, "{output}");
+    drop(nodes);
+}
+
+/// The read models are what the log says, whoever wrote them.
+fn verify(installation: &Installation) -> (bool, String) {
+    let output = std::process::Command::new(support::HELIOGRAPH)
+        .args(["replay", "verify", "--data-dir"])
+        .arg(installation.folder())
+        .env("DATABASE_URL", installation.database.url())
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (
+        output.status.success(),
+        String::from_utf8_lossy(&text).into_owned(),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_node_had_not_delivered_comes_from_another() {
+    let installation = Installation::new().await;
+    let (first, second) = (installation.start(), installation.start());
+    let (servers, fleet) = recruit(&[&first, &second], 2).await;
+    let [alice, bob] = &fleet.accounts[..] else {
+        unreachable!()
+    };
+    let mut socket = listening(&servers, 0, bob).await;
+    for timestamp in 1..=20 {
+        send(&second, alice, bob, timestamp, false).await;
+    }
+    for timestamp in 1..=10 {
+        accept(&mut socket, timestamp).await;
+    }
+    first.kill();
+    assert_eq!(closed(&mut socket).await, None);
+    let mut socket = Socket::open(&servers, 1, bob).await.unwrap();
+    // At least the ten that were not acknowledged, in order.
+    let mut last = 0;
+    loop {
+        match next(&mut socket).await {
+            Event::Message(id, envelope) => {
+                socket.acknowledge(id).await.unwrap();
+                let timestamp = envelope.client_timestamp.unwrap();
+                assert!(
+                    timestamp == last + 1 || last == 0 && timestamp <= 11,
+                    "{timestamp} after {last}"
+                );
+                last = timestamp;
+            }
+            Event::QueueEmpty => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(last, 20);
+    let whoami = format!("http://{}/v1/accounts/whoami", second.http);
+    let credentials = Some((bob.aci.as_str(), bob.password.as_str()));
+    let answer = call(&Client::new(), Method::GET, whoami, credentials, None).await;
+    let answer: Value = answer.unwrap().json().await.unwrap();
+    assert_eq!(answer["uuid"], bob.aci.as_str());
+}

@@ -38,7 +38,8 @@ impl Installation {
             .status();
         assert!(made.expect("the binary starts").success());
         let config = format!(
-            "[server]\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n[secrets]\nfile = {secrets:?}\n[verification]\nfixed_code = \"123456\"\n"
+            "[server]\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n[secrets]\nfile = \"{}\"\n[verification]\nfixed_code = \"123456\"\n",
+            secrets.display()
         );
         std::fs::write(folder.path().join("heliograph.toml"), config)
             .expect("the folder takes files");

@@ -16,7 +16,7 @@ use support::call;
 use support::cluster::{Balancer, Installation, ServeNode};
 
 /// Nothing takes as long unless it never comes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 async fn recruit(nodes: &[&ServeNode], accounts: usize) -> (Servers, Fleet) {
     let urls: Vec<_> = nodes

@@ -10,7 +10,13 @@ CREATE TABLE read_models.accounts_v1 (
     number           text,                -- NULL once its key is destroyed
     aci_identity_key bytea,
     pni_identity_key bytea,
-    access_key       bytea
+    access_key       bytea,
+    username_hash    bytea,
+    link_handle      uuid,                -- where the link to the username stands
+    link_value       bytea,               -- the username, encrypted for those who have the link
+    totp_keys        text       NOT NULL  -- [[number, metadata in base64], …]: keys for one-time passwords
 );
 
 CREATE INDEX ON read_models.accounts_v1 (pni);
+CREATE INDEX ON read_models.accounts_v1 (username_hash) WHERE username_hash IS NOT NULL;
+CREATE INDEX ON read_models.accounts_v1 (link_handle) WHERE link_handle IS NOT NULL;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use commands::verification::VerificationPolicy;
+use events::values::Capabilities;
 
 pub use crate::http::version::{Platform, Version};
 
@@ -29,6 +30,12 @@ pub struct Config {
     pub idle_primary: Duration,
     /// The oldest version of each official client that is served; older ones are answered 499.
     pub oldest_clients: BTreeMap<Platform, Version>,
+    /// What new devices must be able to do where clients speak the deployed dialect.
+    pub required_capabilities: Capabilities,
+    /// How long after its registration an account keeps its number.
+    pub number_waiting_period: Duration,
+    /// Whether `PUT /v1/accounts/number` takes clients at their word that a number is theirs.
+    pub unproved_numbers: bool,
     /// Entries for `GET /v2/config`. Those whose names begin with a platform are for that platform only.
     pub remote: BTreeMap<String, String>,
 }
@@ -45,6 +52,9 @@ impl Default for Config {
             sockets_per_account: 32,
             idle_primary: Duration::from_hours(30 * 24),
             oldest_clients: BTreeMap::new(),
+            required_capabilities: Capabilities::new(),
+            number_waiting_period: Duration::ZERO,
+            unproved_numbers: false,
             remote: without_grpc(),
         }
     }

@@ -4,8 +4,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::response::{IntoResponse, IntoResponseParts, Response, ResponseParts};
-use commands::ports::{CodeMint, VerificationTransport};
-use commands::{Executed, Executor};
+use commands::ports::{CodeMint, PushTransport, VerificationTransport};
+use commands::{Command, Executed, Executor, Failure, RequestContext};
 use crypto::linking::LinkTokens;
 use crypto::phone::PniDeriver;
 use events::ports::{Clock, Entropy};
@@ -38,6 +38,8 @@ pub struct Options {
     pub verification: Arc<dyn VerificationTransport>,
     /// Makes verification codes.
     pub codes: Arc<dyn CodeMint>,
+    /// Reaches devices that are not connected.
+    pub push: Arc<dyn PushTransport>,
     /// Judges captchas.
     pub captchas: Arc<dyn CaptchaAssessor>,
     /// Makes forms for uploads.
@@ -88,6 +90,18 @@ impl Api {
 
     pub(crate) fn sockets_by_account(&self) -> &Arc<Quota<Aci>> {
         &self.0.sockets_by_account
+    }
+
+    /// Runs a command, and waits as [`Self::settled`] does.
+    pub(crate) async fn perform<C: Command>(
+        &self,
+        command: &C,
+        context: &RequestContext,
+        models: &[Model],
+    ) -> Result<(C::Done, EventPosition), Failure<C::Refused>> {
+        let executed = self.executor.execute(command, context).await?;
+        let position = self.settled(&executed, models).await;
+        Ok((executed.done, position))
     }
 
     /// Waits, bounded, until the read models show what a command did. Past the bound the answer goes out anyway: the

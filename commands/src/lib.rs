@@ -15,6 +15,8 @@ pub mod registration;
 mod testing;
 #[cfg(test)]
 mod tests;
+pub mod totp;
+pub mod username;
 pub mod verification;
 
 pub use aggregate::Aggregate;

@@ -1,14 +1,18 @@
 //! `account-{aci}`: who an account is, which devices it has, and what protects it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::codec::event_family;
-use crate::ids::{DeviceId, Generation, IdentityKind, Pni, RegistrationId};
+use crate::ids::{DeviceId, Generation, IdentityKind, LinkHandle, Pni, RegistrationId};
 use crate::personal::{Personal, PersonalField, VisitPersonal};
 use crate::values::e164::E164;
 use crate::values::hashes::{LinkTokenHash, SaltedHash, UnidentifiedAccessKey};
 use crate::values::keys::EcPublicKey;
-use crate::values::{Capabilities, EncryptedDeviceName};
+use crate::values::totp::{TotpKeyId, TotpMetadata, TotpSecret};
+use crate::values::username::{EncryptedUsername, UsernameHash};
+use crate::values::{Capabilities, EncryptedDeviceName, Timestamp};
 
 event_family! {
     /// What can happen to an account.
@@ -23,6 +27,20 @@ event_family! {
         8 RecoveryPasswordDropped { }
         9 IdentityKeySet { }
         10 DeviceSeen { }
+        11 UsernameReservationSet { }
+        12 UsernameConfirmed { link }
+        13 UsernameDropped { }
+        14 UsernameLinkChanged { link }
+        15 TotpKeyMetadataSet { metadata }
+        16 RegistrationLockChanged { }
+        17 AccessChanged { access.key }
+        18 PushTokenChanged { push }
+        19 DeviceRenamed { }
+        20 NumberChanged { number }
+        21 RecoveryPasswordSet { }
+        22 TotpKeyGenerated { key }
+        23 TotpKeyConfirmed { metadata }
+        24 TotpKeyRemoved { }
     }
 }
 
@@ -125,6 +143,153 @@ pub struct IdentityKeySet {
 pub struct DeviceSeen {
     /// The device.
     pub device: DeviceId,
+}
+
+/// A username is kept for the account until it confirms it, or until then. An earlier reservation is forgotten.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsernameReservationSet {
+    /// Which.
+    pub hash: UsernameHash,
+    /// When it is free again.
+    pub until: Timestamp,
+}
+
+/// The account has a username, and the link to it that its client made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsernameConfirmed {
+    /// Its hash.
+    pub hash: UsernameHash,
+    /// The link, if there is one.
+    pub link: Option<UsernameLink>,
+    /// The username that the account had before; for a while nobody else gets it.
+    pub former: Option<HeldUsername>,
+}
+
+/// The account has no username any more. For a while nobody else gets it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsernameDropped {
+    /// The username that it had.
+    pub former: HeldUsername,
+}
+
+/// The link to the account's username is another one, or gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsernameLinkChanged {
+    /// The link from now on.
+    pub link: Option<UsernameLink>,
+}
+
+/// The registration lock is another one, or gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistrationLockChanged {
+    /// The lock from now on.
+    pub lock: Option<SaltedHash>,
+}
+
+/// The recovery password is another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecoveryPasswordSet {
+    /// The password from now on.
+    pub password: SaltedHash,
+}
+
+/// Who may reach the account, and how, has changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessChanged {
+    /// As it is from now on.
+    pub access: Access,
+}
+
+/// A device is woken in another way, or not at all. It fetches no messages by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushTokenChanged {
+    /// The device.
+    pub device: DeviceId,
+    /// How it is woken from now on.
+    pub push: Option<Personal<PushToken>>,
+    /// What kind of application that makes it; `None` leaves what is known.
+    pub agent: Option<Box<str>>,
+}
+
+/// A device has another name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceRenamed {
+    /// The device.
+    pub device: DeviceId,
+    /// Its name, readable to its owner only.
+    pub name: EncryptedDeviceName,
+}
+
+/// The account has another number, or new keys for the one it has. Keys that it had for its earlier number are void.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NumberChanged {
+    /// The number from now on.
+    pub number: Personal<E164>,
+    /// Its pseudonym.
+    pub pni: Pni,
+    /// The pseudonym of the earlier number; the same if only the keys are new.
+    pub former: Pni,
+    /// The public key of the number's identity; `None` leaves the earlier one.
+    pub identity_key: Option<EcPublicKey>,
+    /// New registration ids for the number's identity. Devices that are not named keep theirs.
+    pub registration_ids: BTreeMap<DeviceId, RegistrationId>,
+}
+
+/// A key for one-time passwords was made and waits for the proof that the account's owner has stored it. An earlier one
+/// that waited is void.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TotpKeyGenerated {
+    /// The key.
+    pub key: Personal<TotpSecret>,
+}
+
+/// The key that waited is in force: whoever registers the account's number again needs a one-time password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TotpKeyConfirmed {
+    /// Its number within the account.
+    pub key_id: TotpKeyId,
+    /// What its owner notes about it.
+    pub metadata: Personal<TotpMetadata>,
+}
+
+/// What its owner notes about a key for one-time passwords has changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TotpKeyMetadataSet {
+    /// The key.
+    pub key_id: TotpKeyId,
+    /// What they note from now on.
+    pub metadata: Personal<TotpMetadata>,
+}
+
+/// A key for one-time passwords is not in force any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TotpKeyRemoved {
+    /// The key.
+    pub key_id: TotpKeyId,
+}
+
+/// A username that its last owner alone may take, until then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldUsername {
+    /// Which.
+    pub hash: UsernameHash,
+    /// When it is free for everybody.
+    pub until: Timestamp,
+}
+
+/// What stands behind a username link: whoever has the link finds the username there and can read it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsernameLink {
+    /// Where it stands.
+    pub handle: LinkHandle,
+    /// The username, readable to those who have the link.
+    pub encrypted: Personal<EncryptedUsername>,
+}
+
+impl VisitPersonal for UsernameLink {
+    fn visit_personal(&mut self, visit: &mut dyn FnMut(&mut dyn PersonalField)) {
+        self.encrypted.visit_personal(visit);
+    }
 }
 
 /// The public halves of an account's two identities. Absent until a client that registered without keys sends them.

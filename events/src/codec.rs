@@ -18,6 +18,7 @@ use crate::profile::ProfileEvent;
 use crate::store::{Position, Recorded, Revision};
 use crate::stream::{Family, StreamId};
 use crate::tree::TreeEvent;
+use crate::username::UsernameEvent;
 use crate::verification::VerificationEvent;
 
 /// The events of one stream family.
@@ -157,6 +158,7 @@ pub enum AnyEvent {
     Number(NumberEvent),
     Verification(VerificationEvent),
     Operator(OperatorEvent),
+    Username(UsernameEvent),
     Profile(ProfileEvent),
     Erasure(ErasureEvent),
     Tree(TreeEvent),
@@ -172,6 +174,7 @@ macro_rules! each_family {
             AnyEvent::Number($inner) => $result,
             AnyEvent::Verification($inner) => $result,
             AnyEvent::Operator($inner) => $result,
+            AnyEvent::Username($inner) => $result,
             AnyEvent::Profile($inner) => $result,
             AnyEvent::Erasure($inner) => $result,
             AnyEvent::Tree($inner) => $result,
@@ -214,6 +217,7 @@ impl AnyEvent {
             Family::Number => Self::Number(NumberEvent::from_json(name, data)?),
             Family::Verification => Self::Verification(VerificationEvent::from_json(name, data)?),
             Family::Operator => Self::Operator(OperatorEvent::from_json(name, data)?),
+            Family::Username => Self::Username(UsernameEvent::from_json(name, data)?),
             Family::Profile => Self::Profile(ProfileEvent::from_json(name, data)?),
             Family::Erasure => Self::Erasure(ErasureEvent::from_json(name, data)?),
             Family::Tree => Self::Tree(TreeEvent::from_json(name, data)?),
@@ -230,6 +234,7 @@ pub const fn types(family: Family) -> &'static [(i16, &'static str)] {
         Family::Number => NumberEvent::TYPES,
         Family::Verification => VerificationEvent::TYPES,
         Family::Operator => OperatorEvent::TYPES,
+        Family::Username => UsernameEvent::TYPES,
         Family::Profile => ProfileEvent::TYPES,
         Family::Erasure => ErasureEvent::TYPES,
         Family::Tree => TreeEvent::TYPES,

@@ -93,6 +93,10 @@ uuid_id!(
     SessionId, "verification session id"
 );
 uuid_id!(
+    /// Where the encrypted username behind a link is found. Random; whoever has the link knows it.
+    LinkHandle, "username link handle"
+);
+uuid_id!(
     /// An event. Also the key by which a repeated append is recognised.
     EventId, "event id"
 );

@@ -14,6 +14,7 @@ event_family! {
         2 LastResortPreKeySet { }
         3 PreKeysUploaded { }
         4 OneTimePreKeyTaken { }
+        5 PreKeysDropped { }
     }
 }
 
@@ -66,3 +67,8 @@ pub struct OneTimePreKeyTaken {
     /// The number of its record on the page, from 0.
     pub index: u16,
 }
+
+/// All keys are void: the account came to the number anew, and what stands here was made for somebody else's identity, or
+/// for one that is no longer used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreKeysDropped {}

@@ -16,12 +16,14 @@ pub mod profile;
 pub mod store;
 pub mod stream;
 pub mod tree;
+pub mod username;
 pub mod values;
 pub mod verification;
 
 pub use codec::{AnyEvent, DecodeError, Event};
 pub use ids::{
-    Aci, DeviceId, EventId, Generation, MessageGuid, Pni, RegistrationId, ServiceId, SessionId,
+    Aci, DeviceId, EventId, Generation, LinkHandle, MessageGuid, Pni, RegistrationId, ServiceId,
+    SessionId,
 };
 pub use metadata::{Actor, Metadata, RequestId};
 pub use payload::{Payload, PayloadId, PayloadRef};

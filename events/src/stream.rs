@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Aci, DeviceAddress, DeviceId, Generation, InvalidId, Pni, ServiceId, SessionId};
+use crate::values::username::UsernameHash;
 
 /// A kind of stream. The number is what the store keeps; neither it nor the name may ever change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -24,6 +25,8 @@ pub enum Family {
     Verification = 5,
     /// `operator-{id}`: what administrators did.
     Operator = 6,
+    /// `username-{hash}`: who may have a username.
+    Username = 7,
     /// `profile-{aci}`: what an account shows of itself.
     Profile = 8,
     /// `erasure-{aci}`, `erasure-payloads`: what was destroyed.
@@ -34,13 +37,14 @@ pub enum Family {
 
 impl Family {
     /// Every family.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Account,
         Self::Keys,
         Self::Mailbox,
         Self::Number,
         Self::Verification,
         Self::Operator,
+        Self::Username,
         Self::Profile,
         Self::Erasure,
         Self::Tree,
@@ -55,6 +59,7 @@ impl Family {
             Self::Number => "number",
             Self::Verification => "verification",
             Self::Operator => "operator",
+            Self::Username => "username",
             Self::Profile => "profile",
             Self::Erasure => "erasure",
             Self::Tree => "tree",
@@ -136,6 +141,11 @@ impl StreamId {
         Self::new(Family::Operator, id)
     }
 
+    /// Who may have a username.
+    pub fn username(hash: UsernameHash) -> Self {
+        Self::new(Family::Username, hash)
+    }
+
     /// What one account shows of itself.
     pub fn profile(aci: Aci) -> Self {
         Self::new(Family::Profile, aci)
@@ -214,6 +224,13 @@ impl StreamId {
     /// The session of a `verification-` stream.
     pub fn as_verification(&self) -> Option<SessionId> {
         (self.family == Family::Verification)
+            .then(|| self.key.parse().ok())
+            .flatten()
+    }
+
+    /// The hash of a `username-` stream.
+    pub fn as_username(&self) -> Option<UsernameHash> {
+        (self.family == Family::Username)
             .then(|| self.key.parse().ok())
             .flatten()
     }
@@ -300,6 +317,7 @@ mod tests {
                 "4 number",
                 "5 verification",
                 "6 operator",
+                "7 username",
                 "8 profile",
                 "11 erasure",
                 "12 tree"

@@ -18,6 +18,7 @@ event_family! {
         5 NumberVerified { }
         6 ProofRequired { }
         7 CodeUndelivered { }
+        8 PushChallengeIssued { challenge }
     }
 }
 
@@ -70,6 +71,15 @@ pub struct CodeUndelivered {
     pub transport: Transport,
     /// Whether this number cannot be reached on this way at all.
     pub permanent: bool,
+}
+
+/// A challenge was made, which is pushed to the client's device: sending it back is a proof.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushChallengeIssued {
+    /// The pseudonym of the number, under whose key the challenge is sealed.
+    pub pni: Pni,
+    /// The challenge: a text that nobody can guess.
+    pub challenge: Personal<Box<str>>,
 }
 
 /// What a session may ask for before it sends a code.

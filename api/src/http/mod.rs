@@ -11,6 +11,7 @@ pub mod messages;
 pub mod problem;
 pub mod registration;
 pub mod router;
+pub mod usernames;
 pub mod verification;
 pub mod version;
 pub mod violations;

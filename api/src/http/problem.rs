@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use commands::command::NeverRefused;
 use commands::executor::Failure;
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
@@ -173,6 +174,12 @@ impl Problem {
 impl<R: Error + Into<Problem>> From<Failure<R>> for Problem {
     fn from(failure: Failure<R>) -> Self {
         Self::from_failure(failure, Into::into)
+    }
+}
+
+impl From<NeverRefused> for Problem {
+    fn from(never: NeverRefused) -> Self {
+        match never {}
     }
 }
 

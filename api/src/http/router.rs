@@ -10,8 +10,8 @@ use tower_http::normalize_path::NormalizePathLayer;
 
 use crate::http::problem::Problem;
 use crate::http::{
-    accounts, config, devices, keepalive, keys, layers, messages, registration, verification,
-    version,
+    accounts, config, devices, keepalive, keys, layers, messages, registration, usernames,
+    verification, version,
 };
 use crate::limits;
 use crate::state::Api;
@@ -53,6 +53,36 @@ fn endpoints() -> Router<Api> {
         )
         .route("/v1/accounts/me", delete(accounts::delete::handler))
         .route(
+            "/v1/accounts/gcm",
+            put(accounts::gcm::put).delete(accounts::gcm::delete),
+        )
+        .route(
+            "/v1/accounts/apn",
+            put(accounts::apn::put).delete(accounts::apn::delete),
+        )
+        .route("/v1/accounts/name", put(accounts::name::handler))
+        .route(
+            "/v1/accounts/registration_lock",
+            put(accounts::registration_lock::put).delete(accounts::registration_lock::delete),
+        )
+        .route(
+            "/v1/accounts/number",
+            put(accounts::number::seed_handler).layer(limited(limits::MESSAGE_BODY)),
+        )
+        .route(
+            "/v2/accounts/number",
+            put(accounts::number::handler).layer(limited(limits::MESSAGE_BODY)),
+        )
+        .route(
+            "/v2/accounts/phone_number_discoverability",
+            put(accounts::discoverability::handler),
+        )
+        .route(
+            "/v2/accounts/data_report",
+            get(accounts::data_report::handler),
+        )
+        .merge(usernames())
+        .route(
             "/v1/accounts/account/{account}",
             head(accounts::exists::handler),
         )
@@ -85,6 +115,35 @@ fn endpoints() -> Router<Api> {
         )
         .route("/v2/config", get(config::fetch::handler))
         .route("/v1/keepalive", get(keepalive::handler))
+}
+
+/// The literals come before the hash, which neither of them is.
+fn usernames() -> Router<Api> {
+    Router::new()
+        .route(
+            "/v1/accounts/username_hash",
+            delete(usernames::delete::handler),
+        )
+        .route(
+            "/v1/accounts/username_hash/reserve",
+            put(usernames::reserve::handler),
+        )
+        .route(
+            "/v1/accounts/username_hash/confirm",
+            put(usernames::confirm::handler),
+        )
+        .route(
+            "/v1/accounts/username_hash/{hash}",
+            get(usernames::look_up::handler).put(usernames::claim::handler),
+        )
+        .route(
+            "/v1/accounts/username_link",
+            put(usernames::set_link::handler).delete(usernames::delete_link::handler),
+        )
+        .route(
+            "/v1/accounts/username_link/{handle}",
+            get(usernames::look_up_link::handler),
+        )
 }
 
 fn finished(endpoints: Router<Api>, api: Api) -> Router {

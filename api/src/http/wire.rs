@@ -22,6 +22,10 @@ const PADDED: GeneralPurpose =
 const URL_SAFE_PADDED: GeneralPurpose =
     GeneralPurpose::new(&alphabet::URL_SAFE, CONFIG.with_encode_padding(true));
 
+/// The URL-safe alphabet, written without padding, read with or without. Usernames.
+const URL_SAFE: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::URL_SAFE, CONFIG.with_encode_padding(false));
+
 const CONFIG: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_padding_mode(DecodePaddingMode::Indifferent)
     .with_decode_allow_trailing_bits(true);
@@ -51,6 +55,10 @@ family!(
 family!(
     /// Standard alphabet, padded.
     Padded, PADDED
+);
+family!(
+    /// URL-safe alphabet, unpadded.
+    UrlSafe, URL_SAFE
 );
 family!(
     /// URL-safe alphabet, padded.

@@ -162,9 +162,18 @@ async fn the_registration_lock_keeps_others_out() {
         .post("/v1/registration", body.clone())
         .await
         .expect(423);
+    let aci = account["uuid"].as_str().unwrap().parse().unwrap();
+    let recovery = &door.api.issuing.keys.external.svr2;
+    let credentials = recovery.issue(aci, door.api.clock.now());
     assert_eq!(
         locked,
-        json!({ "timeRemaining": 7 * 24 * 60 * 60 * 1000, "svr2Credentials": null })
+        json!({
+            "timeRemaining": 7 * 24 * 60 * 60 * 1000,
+            "svr2Credentials": {
+                "username": credentials.username,
+                "password": credentials.password,
+            },
+        })
     );
     let owner = door
         .client()

@@ -11,6 +11,7 @@ use crate::command::{Command, NeverRefused, Stop};
 use crate::executor::work::Work;
 use crate::number::Number;
 use crate::profile::Profile;
+use crate::username::state::release_all;
 
 /// Deletes the account and releases its number. Deleting again does nothing, but completes a deletion that was cut short.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +76,9 @@ impl Command for DeleteAccount {
         work.record(&profile, ending.profile);
         work.record(&account, ending.account);
         work.record(&number, ending.number);
+        if let Some(live) = account.live.as_deref() {
+            release_all(work, self.aci, &live.usernames).await?;
+        }
         Ok(())
     }
 }
@@ -98,7 +102,7 @@ mod tests {
     }
 
     fn held_by(n: u32) -> Number {
-        let claimed = NumberClaimed { aci: aci(n) };
+        let claimed = NumberClaimed::by(aci(n));
         given::<Number>([(0, claimed.into())])
             .when(|number, _| number.clone())
             .0

@@ -1,9 +1,13 @@
 //! Accounts: who they are, what protects them, how they end.
 
 pub mod access;
+pub mod change_access;
 pub mod change_attributes;
+pub mod change_protection;
 pub mod delete_account;
 pub mod mark_seen;
+pub mod rename_device;
+pub mod set_push_token;
 pub mod state;
 
 pub use access::{Caller, Denied};

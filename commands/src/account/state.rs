@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use events::account::{
     Access, AccountEvent, AccountRegistered, AccountReregistered, AttributesChanged, DeviceTraits,
-    IdentityKeys, NewDevice, Protection,
+    IdentityKeys, NewDevice, NumberChanged, Protection, PushToken, PushTokenChanged,
 };
 use events::ids::DeviceAddress;
 use events::ids::IdentityKind;
@@ -17,9 +17,15 @@ use events::{
 };
 
 use crate::aggregate::Aggregate;
+use crate::number::state::ACI_MEMORY;
+use crate::totp::TotpKeys;
+use crate::username::Usernames;
 
 /// How long a spent linking token is remembered: twice as long as a token is valid, whatever the clocks of two nodes say.
 const SPENT_TOKEN_MEMORY: Duration = Duration::from_mins(20);
+
+/// How long a recovery password is in force after it was last set.
+const RECOVERY_PASSWORD_LIFETIME: Duration = Duration::from_hours(300 * 24);
 
 /// An account, from before it was registered until after it was deleted.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -56,6 +62,16 @@ pub struct Live {
     pub protection: Protection,
     /// Whether a failed registration lock has invalidated all passwords.
     pub locked: bool,
+    /// When it was registered, or registered again.
+    pub registered_at: Timestamp,
+    /// The pseudonym of the number that it had before this one, since then.
+    pub former_pni: Option<Pni>,
+    /// The usernames to which it has a right.
+    pub usernames: Usernames,
+    /// Its keys for one-time passwords.
+    pub totp: TotpKeys,
+    /// When the recovery password was last set.
+    recovery_password_set_at: Timestamp,
     /// Linking tokens that were used of late.
     spent_tokens: Vec<(LinkTokenHash, Timestamp)>,
 }
@@ -71,6 +87,8 @@ pub struct Device {
     pub pni_registration_id: Option<RegistrationId>,
     /// What it says of itself.
     pub traits: DeviceTraits,
+    /// How to wake it, unless it fetches its messages by itself.
+    pub push: Option<Personal<PushToken>>,
     /// When it was last heard of, to the day at best.
     pub last_seen: Timestamp,
 }
@@ -80,6 +98,12 @@ impl Account {
     pub fn with_device(&self, device: DeviceId) -> Option<(&Live, &Device)> {
         let live = self.live.as_deref()?;
         Some((live, live.devices.get(&device)?))
+    }
+
+    /// Whether the account was deleted a short while ago, and had this number at its end.
+    pub fn ended_with(&self, pni: Pni, at: Timestamp) -> bool {
+        let recent = |end: Deletion| end.pni == pni && at.since(end.at) < ACI_MEMORY;
+        self.deleted.is_some_and(recent)
     }
 
     /// Whether the account exists and holds the number.
@@ -134,6 +158,12 @@ impl Live {
         }
     }
 
+    /// The recovery password, while it is in force: it lapses if no device confirms it.
+    pub fn recovery_password(&self, at: Timestamp) -> Option<&SaltedHash> {
+        let password = self.protection.recovery_password.as_ref();
+        password.filter(|_| at.since(self.recovery_password_set_at) < RECOVERY_PASSWORD_LIFETIME)
+    }
+
     /// The key that anonymous senders must know, if there is one.
     pub fn access_key(&self) -> Option<&UnidentifiedAccessKey> {
         self.access.key.as_ref().and_then(Personal::known)
@@ -177,6 +207,7 @@ impl Device {
             registration_id: device.registration_id,
             pni_registration_id: device.pni_registration_id,
             traits: device.traits.clone(),
+            push: device.push.clone(),
             last_seen: at,
         }
     }
@@ -223,16 +254,19 @@ impl Account {
             access: event.access.clone(),
             protection: event.protection.clone(),
             locked: false,
+            registered_at: at,
+            former_pni: None,
+            usernames: Usernames::default(),
+            totp: TotpKeys::default(),
+            recovery_password_set_at: at,
             spent_tokens: Vec::new(),
         }));
     }
 
-    /// Like a registration, but for the recovery password, which outlives it unless a new one came.
+    /// Like a registration, but for the recovery password, which outlives it unless a new one came, and the username,
+    /// which is kept for a while.
     fn reregister(&mut self, event: &AccountReregistered, at: Timestamp) {
-        let earlier = self
-            .live
-            .take()
-            .and_then(|live| live.protection.recovery_password);
+        let before = self.live.take();
         let AccountReregistered {
             number,
             pni,
@@ -241,7 +275,6 @@ impl Account {
             access,
             protection,
         } = event.clone();
-        let protection = protection.over(earlier);
         self.register(
             &AccountRegistered {
                 number,
@@ -253,6 +286,13 @@ impl Account {
             },
             at,
         );
+        if let (Some(before), Some(live)) = (before, &mut self.live) {
+            live.usernames = before.usernames.after_reregistration(at);
+            if live.protection.recovery_password.is_none() {
+                live.protection.recovery_password = before.protection.recovery_password;
+                live.recovery_password_set_at = before.recovery_password_set_at;
+            }
+        }
     }
 }
 
@@ -282,6 +322,40 @@ impl Live {
                 IdentityKind::Pni => self.identity.pni = Some(set.key.clone()),
             },
             AccountEvent::DeviceSeen(seen) => self.see(seen.device, at),
+            AccountEvent::PushTokenChanged(changed) => self.change_push(changed),
+            AccountEvent::DeviceRenamed(renamed) => {
+                if let Some(device) = self.devices.get_mut(&renamed.device) {
+                    device.traits.name = Some(renamed.name.clone());
+                }
+            }
+            AccountEvent::NumberChanged(changed) => self.change_number(changed),
+            AccountEvent::AccessChanged(changed) => self.access = changed.access.clone(),
+            AccountEvent::RegistrationLockChanged(changed) => {
+                self.protection.registration_lock.clone_from(&changed.lock);
+            }
+            AccountEvent::RecoveryPasswordSet(set) => {
+                self.protection.recovery_password = Some(set.password.clone());
+                self.recovery_password_set_at = at;
+            }
+            AccountEvent::UsernameReservationSet(set) => self.usernames.reserve(set),
+            AccountEvent::UsernameConfirmed(confirmed) => self.usernames.confirm(confirmed),
+            AccountEvent::UsernameDropped(dropped) => self.usernames.give_up(dropped),
+            AccountEvent::UsernameLinkChanged(changed) => {
+                self.usernames.link(changed.link.as_ref());
+            }
+            AccountEvent::TotpKeyGenerated(generated) => {
+                self.totp.pending = generated.key.known().cloned();
+            }
+            AccountEvent::TotpKeyConfirmed(confirmed) => {
+                self.totp
+                    .confirm(confirmed.key_id, confirmed.metadata.known());
+            }
+            AccountEvent::TotpKeyMetadataSet(set) => {
+                self.totp.note(set.key_id, set.metadata.known());
+            }
+            AccountEvent::TotpKeyRemoved(removed) => {
+                self.totp.confirmed.remove(&removed.key_id);
+            }
             AccountEvent::AccountRegistered(_)
             | AccountEvent::AccountReregistered(_)
             | AccountEvent::AccountDeleted(_) => {
@@ -297,26 +371,41 @@ impl Live {
         self.see(changed.device, at);
         self.access = changed.access.clone();
         let earlier = self.protection.recovery_password.take();
-        self.protection = changed.protection.clone().over(earlier);
+        self.protection = changed.protection.clone();
+        match self.protection.recovery_password {
+            Some(_) => self.recovery_password_set_at = at,
+            None => self.protection.recovery_password = earlier,
+        }
+    }
+
+    fn change_push(&mut self, changed: &PushTokenChanged) {
+        if let Some(device) = self.devices.get_mut(&changed.device) {
+            device.push.clone_from(&changed.push);
+            device.traits.fetches_messages = false;
+            if changed.agent.is_some() {
+                device.traits.agent.clone_from(&changed.agent);
+            }
+        }
+    }
+
+    fn change_number(&mut self, changed: &NumberChanged) {
+        if changed.pni != changed.former {
+            self.former_pni = Some(changed.former);
+        }
+        self.pni = changed.pni;
+        if changed.identity_key.is_some() {
+            self.identity.pni.clone_from(&changed.identity_key);
+        }
+        for (id, registration_id) in &changed.registration_ids {
+            if let Some(device) = self.devices.get_mut(id) {
+                device.pni_registration_id = Some(*registration_id);
+            }
+        }
     }
 
     fn see(&mut self, device: DeviceId, at: Timestamp) {
         if let Some(device) = self.devices.get_mut(&device) {
             device.last_seen = at;
-        }
-    }
-}
-
-/// A missing recovery password leaves the earlier one in force.
-trait Over {
-    fn over(self, earlier: Option<SaltedHash>) -> Self;
-}
-
-impl Over for Protection {
-    fn over(self, earlier: Option<SaltedHash>) -> Self {
-        Self {
-            recovery_password: self.recovery_password.or(earlier),
-            ..self
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::command::Unavailable;
 /// Whose key protects the personal values of an event. An account that was deleted and has come back has another key
 /// than it had before; `account` is its state with the event in it.
 fn subject(stream: &StreamId, event: &AnyEvent, account: Option<&Account>) -> Option<Subject> {
-    use events::verification::VerificationEvent::SessionStarted;
+    use events::verification::VerificationEvent::{PushChallengeIssued, SessionStarted};
     match event {
         AnyEvent::Account(_) => {
             let deleted = account.and_then(|account| account.deleted);
@@ -23,11 +23,15 @@ fn subject(stream: &StreamId, event: &AnyEvent, account: Option<&Account>) -> Op
         AnyEvent::Verification(SessionStarted(started)) => {
             Some(Subject::Session(stream.as_verification()?, started.pni))
         }
+        AnyEvent::Verification(PushChallengeIssued(issued)) => {
+            Some(Subject::Session(stream.as_verification()?, issued.pni))
+        }
         AnyEvent::Verification(_)
         | AnyEvent::Keys(_)
         | AnyEvent::Mailbox(_)
         | AnyEvent::Number(_)
         | AnyEvent::Operator(_)
+        | AnyEvent::Username(_)
         | AnyEvent::Profile(_)
         | AnyEvent::Erasure(_)
         | AnyEvent::Tree(_) => None,

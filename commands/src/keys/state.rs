@@ -84,6 +84,7 @@ impl Aggregate for PreKeys {
                     taken: 0,
                 };
             }
+            KeysEvent::PreKeysDropped(_) => *self = Self::default(),
             KeysEvent::OneTimePreKeyTaken(taken) => {
                 self.page_mut(taken.kind).taken = usize::from(taken.index) + 1;
             }

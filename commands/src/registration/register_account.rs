@@ -1,7 +1,6 @@
 //! A number becomes an account, or becomes one again.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use events::account::{
@@ -11,9 +10,10 @@ use events::account::{
 use events::ids::DeviceAddress;
 use events::number::NumberClaimed;
 use events::values::{Capability, Redacted};
-use events::{Aci, DeviceId, E164, Generation, Pni, SessionId, StreamId, Timestamp};
+use events::{Aci, DeviceId, E164, Generation, Pni, StreamId, Timestamp};
 
-use super::registration_lock::{self, LockCheck};
+use super::proof::{NumberProof, Unproved};
+use super::registration_lock::{Attempt, Locked};
 use super::seat::Seat;
 use crate::account::Live;
 use crate::command::{Command, Refusal, Stop};
@@ -22,7 +22,7 @@ use crate::executor::work::Work;
 use crate::keys::RegistrationKeys;
 use crate::keys::repeated_use::NewKeyStreams;
 use crate::profile::Profile;
-use crate::verification::{Session, VerificationPolicy};
+use crate::verification::VerificationPolicy;
 
 /// Registers a number whose holder has proved that it is theirs. If it has an account, that account is registered anew:
 /// it keeps its id and number, everything else is as if it were new.
@@ -46,19 +46,12 @@ pub struct RegisterAccount {
     pub protection: Protection,
     /// The registration lock of the existing account, as the client knows it.
     pub lock_offered: Option<Redacted<Box<str>>>,
+    /// A one-time password of the existing account.
+    pub one_time_password: Option<u32>,
     /// Whether the client does without a transfer from the existing device.
     pub skip_device_transfer: bool,
     /// How long sessions live.
     pub policy: Arc<VerificationPolicy>,
-}
-
-/// How somebody shows that a number is theirs.
-#[derive(Clone, Debug)]
-pub enum NumberProof {
-    /// A verified session.
-    Session(SessionId),
-    /// The recovery password of the number's account.
-    RecoveryPassword(Redacted<Box<[u8]>>),
 }
 
 /// The account exists.
@@ -84,27 +77,19 @@ pub enum RegisterAccountRefused {
     /// A signature was not made by the identity key beside it.
     #[error("a signature does not belong to its identity key")]
     InvalidSignature,
-    /// There is no such session, or no longer.
-    #[error("no such verification session")]
-    SessionUnknown,
-    /// The session is about another number.
-    #[error("the verification session is about another number")]
-    NumberMismatch,
-    /// The session has not verified its number.
-    #[error("the verification session is not verified")]
-    NotVerified,
-    /// The recovery password is wrong, or there is none.
-    #[error("the recovery password is not accepted")]
-    RecoveryPasswordRejected,
+    /// The number was not proved.
+    #[error(transparent)]
+    Unproved(#[from] Unproved),
     /// The existing device can hand the account over, and the client has not said that it does without.
     #[error("a device transfer is possible")]
     TransferPossible,
     /// The registration lock was not opened. As a consequence no password of the account is valid any more.
-    #[error("the account is locked")]
-    RegistrationLock {
-        /// How long until the lock lapses.
-        time_remaining: Duration,
-    },
+    #[error(transparent)]
+    RegistrationLock(#[from] Locked),
+    /// The account has keys for one-time passwords, and none of them makes the one that was offered; or it has none, and
+    /// one was offered.
+    #[error("the one-time password is missing or wrong")]
+    OneTimePassword,
 }
 
 impl Refusal for RegisterAccountRefused {}
@@ -122,65 +107,31 @@ impl RegisterAccount {
     /// The rule for an existing account (or none), after the session's part.
     pub fn decide(
         &self,
-        existing: Option<&Live>,
+        existing: Option<(Aci, &Live)>,
         at: Timestamp,
     ) -> Result<Registration, RegisterAccountRefused> {
-        let by_password = matches!(self.proof, NumberProof::RecoveryPassword(_));
-        if by_password && !existing.is_some_and(|account| self.knows_password(account)) {
-            return Err(RegisterAccountRefused::RecoveryPasswordRejected);
-        }
-        let Some(account) = existing else {
+        let holder = existing.map(|(_, account)| account);
+        self.proof.check_password(holder, at)?;
+        let Some((aci, account)) = existing else {
             return Ok(Registration::Proceeds);
         };
         if account.primary_can(Capability::Transfer) && !self.skip_device_transfer {
             return Err(RegisterAccountRefused::TransferPossible);
         }
-        let offered = self.lock_offered.as_ref().filter(|lock| !lock.0.is_empty());
-        let LockCheck::Failed { time_remaining } = registration_lock::check(account, offered, at)
-        else {
-            return Ok(Registration::Proceeds);
+        let attempt = Attempt {
+            proof: Some(&self.proof),
+            offered: self.lock_offered.as_ref(),
         };
-        let kept = by_password && offered.is_none();
-        let has_password = account.protection.recovery_password.is_some();
-        let news = !account.locked || (has_password && !kept);
-        let failed = news.then_some(RegistrationLockFailed {
-            recovery_password_kept: kept,
-        });
-        let refused = RegisterAccountRefused::RegistrationLock { time_remaining };
-        Ok(Registration::Locked(failed, refused))
-    }
-
-    /// The rule for the session that shall prove the number.
-    pub fn check_session(
-        &self,
-        session: &Session,
-        at: Timestamp,
-    ) -> Result<(), RegisterAccountRefused> {
-        if !session.is_alive(&self.policy, at) {
-            Err(RegisterAccountRefused::SessionUnknown)
-        } else if session.pni() != Some(self.pni) {
-            Err(RegisterAccountRefused::NumberMismatch)
-        } else if !session.facts.verified {
-            Err(RegisterAccountRefused::NotVerified)
-        } else {
-            Ok(())
+        if let Some((locked, failed)) = attempt.fail(aci, account, at) {
+            return Ok(Registration::Locked(failed, locked.into()));
         }
-    }
-
-    fn knows_password(&self, account: &Live) -> bool {
-        let NumberProof::RecoveryPassword(password) = &self.proof else {
-            return false;
+        let accepted = match self.one_time_password {
+            None => account.totp.is_empty(),
+            Some(password) => account.totp.accept(password, at),
         };
-        let stored = account.protection.recovery_password.as_ref();
-        stored.is_some_and(|hash| crypto::token_hash::verify_bytes(&password.0, hash))
-    }
-
-    async fn check_proof(&self, work: &Work<'_>) -> Result<(), Stop<RegisterAccountRefused>> {
-        if let NumberProof::Session(id) = self.proof {
-            let session = work.load::<Session>(id).await?;
-            self.check_session(&session, work.at())?;
-        }
-        Ok(())
+        accepted
+            .then_some(Registration::Proceeds)
+            .ok_or(RegisterAccountRefused::OneTimePassword)
     }
 
     fn event(&self, reregistration: bool, generation: Generation) -> AccountEvent {
@@ -233,15 +184,17 @@ impl Command for RegisterAccount {
         if !self.keys.as_ref().is_none_or(RegistrationKeys::are_signed) {
             return Err(RegisterAccountRefused::InvalidSignature.into());
         }
-        self.check_proof(work).await?;
+        let session = self.proof.check_session_in(work, self.pni, &self.policy);
+        session.await?.map_err(RegisterAccountRefused::from)?;
         let seat = Seat::find(work, self.pni, self.fresh_aci).await?;
         let existing = seat.account.live.as_deref();
-        if let Registration::Locked(failed, refused) = self.decide(existing, work.at())? {
+        let holder = existing.map(|account| (seat.aci, account));
+        if let Registration::Locked(failed, refused) = self.decide(holder, work.at())? {
             work.record(&seat.account, failed);
             return Err(Stop::RefusedOnRecord(refused));
         }
         if seat.claim {
-            work.record(&seat.number, [NumberClaimed { aci: seat.aci }]);
+            work.record(&seat.number, [NumberClaimed::by(seat.aci)]);
         }
         let identities = [seat.aci.into(), self.pni.into()];
         let last = seat.account.generation;

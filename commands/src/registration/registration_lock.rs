@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use events::Timestamp;
+use events::account::RegistrationLockFailed;
 use events::values::Redacted;
+use events::{Aci, Timestamp};
 
+use super::proof::NumberProof;
 use crate::account::Live;
 
 /// How long a registration lock holds after any device of the account was last heard of.
@@ -33,6 +35,53 @@ pub fn check(account: &Live, offered: Option<&Redacted<Box<str>>>, at: Timestamp
         LockCheck::Open
     } else {
         LockCheck::Failed { time_remaining }
+    }
+}
+
+/// The registration lock of an account was not opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the account is locked")]
+pub struct Locked {
+    /// The account.
+    pub aci: Aci,
+    /// How long until the lock lapses.
+    pub time_remaining: Duration,
+}
+
+/// Somebody who has proved the number of an account tries to get at it.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt<'a> {
+    /// How they proved it.
+    pub proof: Option<&'a NumberProof>,
+    /// The lock as they know it.
+    pub offered: Option<&'a Redacted<Box<str>>>,
+}
+
+impl Attempt<'_> {
+    /// Whether the attempt fails at the lock; if it does, that is a fact with consequences, unless they have come about
+    /// already. The recovery password is spared if it was the proof and no lock was offered at all: clients do that to
+    /// learn whether there is one.
+    pub fn fail(
+        self,
+        aci: Aci,
+        account: &Live,
+        at: Timestamp,
+    ) -> Option<(Locked, Option<RegistrationLockFailed>)> {
+        let offered = self.offered.filter(|lock| !lock.0.is_empty());
+        let LockCheck::Failed { time_remaining } = check(account, offered, at) else {
+            return None;
+        };
+        let kept = self.proof.is_some_and(NumberProof::is_by_password) && offered.is_none();
+        let has_password = account.protection.recovery_password.is_some();
+        let news = !account.locked || (has_password && !kept);
+        let failed = news.then_some(RegistrationLockFailed {
+            recovery_password_kept: kept,
+        });
+        let locked = Locked {
+            aci,
+            time_remaining,
+        };
+        Some((locked, failed))
     }
 }
 

@@ -3,11 +3,9 @@
 use events::{Aci, Pni, Timestamp};
 
 use crate::account::Account;
-use crate::account::state::Deletion;
 use crate::command::Unavailable;
 use crate::executor::work::{Loaded, Work};
 use crate::number::Number;
-use crate::number::state::ACI_MEMORY;
 
 /// The account that a number has or will have.
 pub(super) struct Seat {
@@ -56,6 +54,5 @@ impl Seat {
 /// Whether a claim by this account is an orphan that it may still take up: it never came, or was deleted a short while ago
 /// without releasing the number.
 fn awaits(account: &Account, pni: Pni, at: Timestamp) -> bool {
-    let recent = |end: Deletion| end.pni == pni && at.since(end.at) < ACI_MEMORY;
-    account.live.is_none() && account.deleted.is_none_or(recent)
+    account.live.is_none() && (account.deleted.is_none() || account.ended_with(pni, at))
 }

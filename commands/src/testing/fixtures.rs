@@ -1,10 +1,12 @@
 //! Values with nothing special about them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use crypto::keys::EcPrivateKey;
 use crypto::multi_recipient::MultiRecipientMessage;
+use crypto::username::Username;
 use crypto::xeddsa;
 use events::account::{
     Access, AccountEvent, AccountRegistered, DeviceLinked, DeviceTraits, IdentityKeys, Protection,
@@ -14,16 +16,17 @@ use events::mailbox::EnvelopeKind;
 use events::ports::Entropy;
 use events::values::hashes::{LinkTokenHash, SaltedHash, UnidentifiedAccessKey};
 use events::values::keys::{EcPreKey, KyberPreKey, KyberPublicKey, SignedPreKey};
+use events::values::username::UsernameHash;
 use events::values::{Capability, Redacted};
 use events::{
-    Aci, DeviceId, E164, Generation, MessageGuid, Pni, RegistrationId, ServiceId, SessionId,
-    Timestamp,
+    Aci, DeviceId, E164, Generation, LinkHandle, MessageGuid, Pni, RegistrationId, ServiceId,
+    SessionId, Timestamp,
 };
 use testkit::environment::SeededEntropy;
 use uuid::Uuid;
 
-use crate::account::Caller;
 use crate::account::change_attributes::{AccessKeyChange, ChangeAttributes};
+use crate::account::{Caller, Live};
 use crate::device::DeviceAttributes;
 use crate::device::link_device::{LinkDevice, LinkedDeviceKeys};
 use crate::keys::set_keys::SetKeys;
@@ -31,7 +34,12 @@ use crate::keys::take_pre_keys::TakePreKeys;
 use crate::keys::{IdentityBundle, RegistrationKeys, RepeatedUseKeys};
 use crate::message::send_message::{DeviceMessage, SendMessage, Sender};
 use crate::message::send_to_many::{COPIES_AT_ONCE, Right, SendToMany};
-use crate::registration::register_account::{NumberProof, RegisterAccount};
+use crate::number::change_number::{HolderRule, ProofOffered};
+use crate::number::{ChangeNumber, NewPniKeys};
+use crate::registration::NumberProof;
+use crate::registration::register_account::RegisterAccount;
+use crate::username::confirm_username::Reservation;
+use crate::username::{ConfirmUsername, ProvedUsername, ReserveUsername};
 use crate::verification::VerificationPolicy;
 
 /// The code that every session of these tests accepts.
@@ -199,7 +207,77 @@ pub(crate) fn register(n: u32) -> RegisterAccount {
         access: access(n),
         protection: Protection::default(),
         lock_offered: None,
+        one_time_password: None,
         skip_device_transfer: false,
+        policy: policy(),
+    }
+}
+
+/// The `i`th place of a username link.
+pub(crate) fn handle(i: u32) -> LinkHandle {
+    LinkHandle::from_uuid(Uuid::from_u128(0x1_0000 + u128::from(i)))
+}
+
+fn nickname(name: u32) -> Username {
+    format!("name_{name}.01").parse().unwrap()
+}
+
+/// The hash of the `name`th username.
+pub(crate) fn username(name: u32) -> UsernameHash {
+    UsernameHash(nickname(name).hash())
+}
+
+/// The `n`th person asks for usernames.
+pub(crate) fn reserve_username(n: u32, names: &[u32]) -> ReserveUsername {
+    ReserveUsername {
+        aci: aci(n),
+        candidates: names.iter().copied().map(username).collect(),
+    }
+}
+
+/// The `n`th person takes a username that they have reserved, with a link to it.
+pub(crate) fn confirm_username(n: u32, name: u32) -> ConfirmUsername {
+    let entropy = SeededEntropy::new(u64::from(name));
+    let proof = nickname(name).prove(&mut (&entropy as &dyn Entropy).rng());
+    ConfirmUsername {
+        aci: aci(n),
+        username: ProvedUsername::check(username(name), &proof).unwrap(),
+        encrypted: Some(vec![7; 112].try_into().unwrap()),
+        fresh_handle: handle(100 * n + name),
+        reservation: Reservation::Needed,
+    }
+}
+
+/// The `n`th person moves to the number of the `m`th, with new keys for all devices and a message for each other one. The
+/// identity of the new number is that of person 31's.
+pub(crate) fn change_number(n: u32, m: u32, by: SessionId, live: &Live) -> ChangeNumber {
+    let person = Identity::of(31);
+    let devices = || live.devices.keys().copied();
+    let others = live.devices.iter().filter(|(id, _)| !id.is_primary());
+    let known = others.map(|(id, device)| (*id, Some(device.registration_id.into())));
+    let sender = Sender::Identified(aci(n), DeviceId::PRIMARY);
+    ChangeNumber {
+        aci: aci(n),
+        caller: DeviceId::PRIMARY,
+        number: number(m),
+        pni: pni(m),
+        proof: ProofOffered::Proof(NumberProof::Session(by)),
+        lock_offered: None,
+        holder: HolderRule::Displace,
+        identity_key: Some(person.pni.public_key()),
+        keys: Some(NewPniKeys {
+            signed: devices()
+                .map(|id| (id, person.signed(&person.pni, id.into())))
+                .collect(),
+            last_resort: devices()
+                .map(|id| (id, person.kyber(&person.pni, id.into())))
+                .collect(),
+            registration_ids: devices()
+                .map(|id| (id, registration_id(400 + u32::from(id))))
+                .collect(),
+        }),
+        messages: message(aci(n).into(), sender, known).messages,
+        waiting_period: Duration::ZERO,
         policy: policy(),
     }
 }

@@ -122,6 +122,7 @@ impl World {
             number,
             pni,
             required,
+            push_challenge: None,
             policy: policy.clone(),
         })
         .await;

@@ -16,6 +16,7 @@ use crate::keys::PreKeys;
 use crate::number::Number;
 use crate::profile::Profile;
 use crate::testing::world::World;
+use crate::username::Username;
 use crate::verification::Session;
 
 /// Checks everything that must hold in every legal state.
@@ -33,6 +34,7 @@ pub(super) async fn hold(world: &World) {
             Family::Number => cached_is_replayed::<Number>(world, stream).await,
             Family::Keys => cached_is_replayed::<PreKeys>(world, stream).await,
             Family::Verification => cached_is_replayed::<Session>(world, stream).await,
+            Family::Username => cached_is_replayed::<Username>(world, stream).await,
             Family::Profile => cached_is_replayed::<Profile>(world, stream).await,
             Family::Mailbox | Family::Operator | Family::Erasure | Family::Tree => {}
         }
@@ -69,6 +71,15 @@ async fn account_is_whole(world: &World, stream: &StreamId) {
         Some(aci),
         "{stream} lives without its number"
     );
+    if let Some(confirmed) = &live.usernames.confirmed {
+        let username = world.state::<Username>(confirmed.hash).await;
+        let taker = username.taker.map(|taker| taker.aci);
+        assert_eq!(
+            taker,
+            Some(aci),
+            "{stream} has a username that is not its own"
+        );
+    }
     assert!(live.devices.contains_key(&events::DeviceId::PRIMARY));
     assert!(live.devices.len() <= DEVICE_LIMIT);
     for (id, device) in &live.devices {

@@ -6,6 +6,8 @@ mod invariants;
 mod keys;
 mod messages;
 mod messages_to_many;
+mod numbers;
 mod prefix_safety;
 mod profiles;
 mod registration;
+mod usernames;

@@ -1,12 +1,14 @@
 //! Every command that writes several streams, cut short at every prefix of its append: the state that is left is legal,
 //! and asking again (the same request, or a new one) ends in the state that the command is for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use events::StreamId;
 use events::account::{IdentityKeys, Protection};
 use events::ids::IdentityKind;
 use events::mailbox::EnvelopeKind;
+use events::ports::Clock as _;
 
 use super::{invariants, profiles};
 use crate::account::Account;
@@ -17,15 +19,19 @@ use crate::keys::set_keys::SetKeys;
 use crate::message::acknowledge::{Acknowledge, Delivered};
 use crate::message::send_message::Sender;
 use crate::message::send_to_many::Right;
-use crate::number::Number;
+use crate::number::{ChangeNumber, Number};
 use crate::profile::Profile;
-use crate::registration::register_account::{NumberProof, RegisterAccount, Registered};
+use crate::registration::NumberProof;
+use crate::registration::register_account::{RegisterAccount, Registered};
 use crate::testing::fixtures::{
-    Identity, aci, change_protection, device, link, pni, register, salted, session, set_keys,
-    take_all, to_many,
+    Identity, aci, change_number, change_protection, confirm_username, device, link, number, pni,
+    register, reserve_username, salted, session, set_keys, take_all, to_many, username,
 };
 use crate::testing::world::World;
-use crate::verification::Session;
+use crate::username::confirm_username::ConfirmUsernameRefused;
+use crate::username::state::RESERVATION;
+use crate::verification::start_session::StartSession;
+use crate::verification::{Session, SessionBudget, VerificationPolicy};
 
 type Outcome<C> = Result<Executed<<C as Command>::Done>, Failure<<C as Command>::Refused>>;
 
@@ -414,4 +420,156 @@ async fn an_acknowledgement_with_receipts() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn reserving_a_username() {
+    let setup = async || (World::with_people([1, 2]).await, reserve_username(1, &[7]));
+    cut_everywhere(2, setup, async |world, outcome, _| {
+        assert_eq!(outcome.unwrap().done, username(7));
+        world.run(&confirm_username(1, 7)).await;
+        let refused = world.try_run(&reserve_username(2, &[7])).await;
+        assert!(refused.is_err());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn confirming_a_username_in_the_place_of_another() {
+    let setup = async || {
+        let world = World::with_people([1, 2]).await;
+        world.run(&reserve_username(1, &[7])).await;
+        world.run(&confirm_username(1, 7)).await;
+        world.run(&reserve_username(1, &[8])).await;
+        (world, confirm_username(1, 8))
+    };
+    cut_everywhere(2, setup, async |world, outcome, _| {
+        assert_eq!(outcome.unwrap().done.hash, username(8));
+        let live = world.state::<Account>(aci(1)).await.live.unwrap();
+        assert!(live.usernames.has(username(8)));
+        let refused = world.try_run(&reserve_username(2, &[7, 8])).await;
+        assert!(refused.is_err(), "one is the account's, one is held for it");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_username_whose_confirmation_was_cut_off_is_free_again_after_a_while() {
+    let world = World::with_people([1, 2]).await;
+    world.run(&reserve_username(1, &[7])).await;
+    world.store.cut_after(1);
+    world.store.cut_after(1);
+    assert!(world.try_run(&confirm_username(1, 7)).await.is_err());
+    assert!(world.try_run(&reserve_username(2, &[7])).await.is_err());
+    world.clock.advance(RESERVATION);
+    world.run(&reserve_username(2, &[7])).await;
+    world.run(&confirm_username(2, 7)).await;
+    let refused = world.refused(&confirm_username(1, 7)).await;
+    assert_eq!(refused, ConfirmUsernameRefused::Taken);
+    invariants::hold(&world).await;
+}
+
+#[tokio::test]
+async fn deleting_an_account_that_has_a_username() {
+    let setup = async || {
+        let world = World::with_people([1, 2]).await;
+        world.run(&reserve_username(1, &[7])).await;
+        world.run(&confirm_username(1, 7)).await;
+        (world, DeleteAccount { aci: aci(1) })
+    };
+    cut_everywhere(3, setup, async |world, outcome, _| {
+        outcome.unwrap();
+        assert_eq!(world.state::<Number>(pni(1)).await.holder, None);
+        // Where the release was cut off, the claim stands for as long as a reservation does.
+        world.clock.advance(RESERVATION);
+        world.run(&reserve_username(2, &[7])).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_counted_verification_session() {
+    let setup = async || {
+        let counting = VerificationPolicy {
+            sessions: Some(SessionBudget::default()),
+            ..VerificationPolicy::default()
+        };
+        let start = StartSession {
+            session: session(9),
+            number: number(1),
+            pni: pni(1),
+            required: vec![],
+            push_challenge: None,
+            policy: Arc::new(counting),
+        };
+        (World::default(), start)
+    };
+    cut_everywhere(2, setup, async |world, outcome, cut| {
+        // What was counted stays counted: the number may ask again a minute later.
+        if cut == 1 && outcome.is_err() {
+            assert!(world.state::<Session>(session(9)).await.subject.is_none());
+        } else {
+            assert!(world.state::<Session>(session(9)).await.subject.is_some());
+        }
+    })
+    .await;
+}
+
+/// The first person moves to the number of the second, with a linked device, keys and a message for it.
+async fn moving() -> (World, ChangeNumber) {
+    let world = World::with_people([1, 2]).await;
+    world.run(&reserve_username(2, &[7])).await;
+    world.run(&confirm_username(2, 7)).await;
+    world.link(1, 1).await;
+    world.run(&set_keys(2, IdentityKind::Pni, None, 3)).await;
+    world.verify_in(20, 2).await;
+    let live = world.state::<Account>(aci(1)).await.live.unwrap();
+    (world, change_number(1, 2, session(20), &live))
+}
+
+async fn has_moved(world: &World) {
+    let live = world.state::<Account>(aci(1)).await.live.unwrap();
+    assert_eq!(live.pni, pni(2));
+    assert_eq!(world.state::<Account>(aci(2)).await.live, None);
+    assert_eq!(world.state::<Number>(pni(2)).await.holder, Some(aci(1)));
+    let left = world.state::<Number>(pni(1)).await;
+    assert_eq!(left.holder, None);
+    assert_eq!(left.returning(world.clock.now()), Some(aci(2)));
+    let taken = world.run(&take_all(pni(2).into(), 1)).await;
+    assert_eq!(taken.identity_key, Identity::of(31).pni.public_key());
+    assert_eq!(taken.devices.len(), 2);
+    assert!(taken.devices.iter().all(|it| it.one_time.is_none()));
+}
+
+#[tokio::test]
+async fn moving_to_the_number_of_another_account() {
+    // The other account, its username, the claim, keys of two devices, the account, its earlier number, a mailbox.
+    cut_everywhere(8, moving, async |world, outcome, _| {
+        assert_eq!(outcome.unwrap().done.pni, pni(2));
+        has_moved(world).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_number_whose_change_was_cut_off_can_be_registered() {
+    for cut in 0..=8 {
+        let (world, change) = moving().await;
+        world.store.cut_after(cut);
+        world.store.cut_after(cut);
+        assert!(world.try_run(&change).await.is_err());
+        let register = RegisterAccount {
+            proof: NumberProof::Session(session(20)),
+            number: number(2),
+            pni: pni(2),
+            fresh_aci: aci(9),
+            ..register(3)
+        };
+        let registered = world.run(&register).await;
+        let moved = world.state::<Account>(aci(1)).await;
+        let expected = if moved.holds(pni(2)) { aci(1) } else { aci(9) };
+        let returned = registered.aci == aci(2);
+        assert!(registered.aci == expected || returned, "cut after {cut}");
+        invariants::hold(&world).await;
+    }
 }

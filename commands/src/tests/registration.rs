@@ -1,19 +1,27 @@
 //! Stories about registration, told through the executor.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use events::account::Protection;
 use events::ids::IdentityKind;
+use events::ports::Clock as _;
+use events::values::totp::{TotpMetadata, TotpSecret};
 use events::values::{Capability, Redacted};
 
 use super::invariants;
 use crate::account::Account;
 use crate::account::delete_account::DeleteAccount;
-use crate::registration::register_account::{NumberProof, RegisterAccount, RegisterAccountRefused};
+use crate::registration::register_account::{RegisterAccount, RegisterAccountRefused};
+use crate::registration::{NumberProof, Unproved};
 use crate::testing::fixtures::{
-    aci, change_protection, device, pni, register, salted, secret, session, set_keys, take_all,
+    aci, change_protection, device, number, pni, register, salted, secret, session, set_keys,
+    take_all,
 };
 use crate::testing::world::World;
+use crate::totp::{ConfirmTotpKey, GenerateTotpKey};
+use crate::verification::start_session::{StartSession, StartSessionRefused};
+use crate::verification::{SessionBudget, VerificationPolicy};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -74,7 +82,7 @@ async fn a_number_brings_its_account_id_back_for_thirty_days() {
         };
         assert_eq!(
             world.refused(&request).await,
-            RegisterAccountRefused::SessionUnknown
+            Unproved::SessionUnknown.into()
         );
         let proof = NumberProof::Session(session(11));
         world.verify_in(11, 1).await;
@@ -95,14 +103,14 @@ async fn only_a_verified_session_about_the_same_number_proves_it() {
     let refused = world
         .refused(&with(NumberProof::Session(session(99))))
         .await;
-    assert_eq!(refused, RegisterAccountRefused::SessionUnknown);
+    assert_eq!(refused, Unproved::SessionUnknown.into());
     let refused = world.refused(&with(NumberProof::Session(session(1)))).await;
-    assert_eq!(refused, RegisterAccountRefused::NumberMismatch);
+    assert_eq!(refused, Unproved::NumberMismatch.into());
     world.code_for(12, 2).await;
     let refused = world
         .refused(&with(NumberProof::Session(session(12))))
         .await;
-    assert_eq!(refused, RegisterAccountRefused::NotVerified);
+    assert_eq!(refused, Unproved::NotVerified.into());
 }
 
 #[tokio::test]
@@ -114,7 +122,7 @@ async fn a_recovery_password_stands_in_for_a_session_until_the_number_is_verifie
         ..register(1)
     };
     let refused = world.refused(&with(recovery(b"wrong"))).await;
-    assert_eq!(refused, RegisterAccountRefused::RecoveryPasswordRejected);
+    assert_eq!(refused, Unproved::RecoveryPasswordRejected.into());
     assert!(world.run(&with(recovery(b"password"))).await.reregistration);
     assert!(
         world.run(&with(recovery(b"password"))).await.reregistration,
@@ -122,7 +130,7 @@ async fn a_recovery_password_stands_in_for_a_session_until_the_number_is_verifie
     );
     world.verify_in(11, 1).await;
     let refused = world.refused(&with(recovery(b"password"))).await;
-    assert_eq!(refused, RegisterAccountRefused::RecoveryPasswordRejected);
+    assert_eq!(refused, Unproved::RecoveryPasswordRejected.into());
 }
 
 #[tokio::test]
@@ -130,10 +138,10 @@ async fn a_failed_registration_lock_locks_the_account_and_is_on_record() {
     let world = protected().await;
     let without = register(1);
     let refused = world.refused(&without).await;
-    let RegisterAccountRefused::RegistrationLock { time_remaining } = refused else {
+    let RegisterAccountRefused::RegistrationLock(locked) = refused else {
         panic!("{refused:?}")
     };
-    assert_eq!(time_remaining, 7 * DAY);
+    assert_eq!((locked.aci, locked.time_remaining), (aci(1), 7 * DAY));
     let live = world.state::<Account>(aci(1)).await.live.unwrap();
     assert!(live.locked);
     assert_eq!(live.protection.recovery_password, None);
@@ -222,4 +230,68 @@ async fn a_forged_signature_is_refused_before_anything_else() {
     keys.pni.keys.last_resort.signature = keys.aci.keys.last_resort.signature.clone();
     let refused = world.refused(&forged).await;
     assert_eq!(refused, RegisterAccountRefused::InvalidSignature);
+}
+
+#[tokio::test]
+async fn a_one_time_password_is_asked_for_where_the_account_has_a_key() {
+    let world = World::with_people([1]).await;
+    let key = [7; 32];
+    let at = || world.clock.now();
+    let with = |one_time_password| RegisterAccount {
+        one_time_password,
+        ..register(1)
+    };
+    let unasked = world.refused(&with(Some(1))).await;
+    assert_eq!(unasked, RegisterAccountRefused::OneTimePassword);
+    let secret = TotpSecret(key);
+    world
+        .run(&GenerateTotpKey {
+            aci: aci(1),
+            secret,
+        })
+        .await;
+    world
+        .run(&ConfirmTotpKey {
+            aci: aci(1),
+            password: crypto::totp::password(&key, at()),
+            metadata: vec![1; TotpMetadata::LEN].try_into().unwrap(),
+        })
+        .await;
+    let right = crypto::totp::password(&key, at());
+    for wrong in [None, Some(right ^ 1)] {
+        let refused = world.refused(&with(wrong)).await;
+        assert_eq!(refused, RegisterAccountRefused::OneTimePassword);
+    }
+    world.run(&with(Some(right))).await;
+    let live = world.state::<Account>(aci(1)).await.live.unwrap();
+    assert!(live.totp.is_empty(), "keys do not outlive a registration");
+}
+
+#[tokio::test]
+async fn a_number_may_ask_for_five_sessions_and_then_one_by_one() {
+    let world = World::default();
+    let policy = Arc::new(VerificationPolicy {
+        sessions: Some(SessionBudget::default()),
+        ..VerificationPolicy::default()
+    });
+    let start = |s| StartSession {
+        session: session(s),
+        number: number(1),
+        pni: pni(1),
+        required: vec![],
+        push_challenge: None,
+        policy: policy.clone(),
+    };
+    for s in 1..=5 {
+        world.run(&start(s)).await;
+        world.run(&start(s)).await;
+        let soon = world.refused(&start(s + 1)).await;
+        let StartSessionRefused::TooMany { retry_after } = soon;
+        assert!(retry_after >= Duration::from_mins(1));
+        world.clock.advance(Duration::from_mins(1));
+    }
+    let StartSessionRefused::TooMany { retry_after } = world.refused(&start(6)).await;
+    assert_eq!(retry_after, Duration::from_mins(288 - 5));
+    world.clock.advance(retry_after);
+    world.run(&start(6)).await;
 }

@@ -19,6 +19,8 @@ pub struct Session {
     pub facts: SessionFacts,
     /// The proofs that were asked for, given or not.
     pub asked: Vec<Proof>,
+    /// The challenge that is pushed to the client's device.
+    pub push_challenge: Option<Box<str>>,
     /// The outstanding code.
     pub code: Option<SaltedHash>,
 }
@@ -76,6 +78,9 @@ impl Aggregate for Session {
                 self.facts.required.insert(0, required.proof);
                 self.asked.push(required.proof);
             }
+            VerificationEvent::PushChallengeIssued(issued) => {
+                self.push_challenge = issued.challenge.known().cloned();
+            }
             VerificationEvent::ProofSubmitted(_) => self.facts.required.clear(),
             VerificationEvent::CodeSent(sent) => self.send(sent, at),
             VerificationEvent::CodeUndelivered(undelivered) => {
@@ -120,13 +125,14 @@ pub(super) async fn load_alive<R: Refusal + From<SessionGone>>(
 pub(super) fn conclude(
     work: &mut Work<'_>,
     session: &Loaded<Session>,
-    event: Option<VerificationEvent>,
+    events: impl IntoIterator<Item = VerificationEvent>,
     policy: &VerificationPolicy,
 ) -> SessionView {
+    let events: Vec<_> = events.into_iter().collect();
     let mut after = Session::clone(session);
-    if let Some(event) = &event {
+    for event in &events {
         after.evolve(event, work.at());
     }
-    work.record(session, event);
+    work.record(session, events);
     after.view(policy, work.at())
 }

@@ -7,14 +7,13 @@ use async_trait::async_trait;
 use events::account::RecoveryPasswordDropped;
 use events::values::Redacted;
 use events::verification::{CodeRejected, NumberVerified, VerificationEvent};
-use events::{Pni, SessionId, StreamId, Timestamp};
+use events::{SessionId, StreamId, Timestamp};
 
+use super::drop_recovery_password::to_drop_password;
 use super::state::{SessionGone, conclude, load_alive};
 use super::{Session, SessionView, VerificationPolicy};
-use crate::account::Account;
-use crate::command::{Command, Refusal, Stop, Unavailable};
-use crate::executor::work::{Loaded, Work};
-use crate::number::resolve;
+use crate::command::{Command, Refusal, Stop};
+use crate::executor::work::Work;
 
 /// Submits a code. A wrong one is no refusal: the answer is the session, verified or not.
 #[derive(Clone, Debug)]
@@ -71,22 +70,6 @@ impl SubmitCode {
     }
 }
 
-/// The account whose recovery password is void now that its number was verified by a code.
-async fn to_drop_password(
-    work: &Work<'_>,
-    pni: Option<Pni>,
-) -> Result<Option<Loaded<Account>>, Unavailable> {
-    let Some(pni) = pni else { return Ok(None) };
-    let account = resolve(work, pni.into()).await?.map(|(_, account)| account);
-    let protected = |account: &Loaded<Account>| {
-        account
-            .live
-            .as_ref()
-            .is_some_and(|live| live.protection.recovery_password.is_some())
-    };
-    Ok(account.filter(protected))
-}
-
 #[async_trait]
 impl Command for SubmitCode {
     type Done = SessionView;
@@ -102,7 +85,10 @@ impl Command for SubmitCode {
     async fn run(&self, work: &mut Work<'_>) -> Result<SessionView, Stop<SubmitCodeRefused>> {
         let session = load_alive(work, self.session, &self.policy).await?;
         let right = self.decide(&session, work.at())?;
-        if right && let Some(account) = to_drop_password(work, session.pni()).await? {
+        if right
+            && let Some(pni) = session.pni()
+            && let Some(account) = to_drop_password(work, pni).await?
+        {
             work.record(&account, [RecoveryPasswordDropped {}]);
         }
         let event: VerificationEvent = if right {

@@ -12,9 +12,17 @@ pub mod phone;
 pub mod sealing;
 pub mod secrets;
 pub mod token_hash;
+pub mod totp;
 pub mod username;
 pub mod xeddsa;
 pub mod zk;
+
+use subtle::ConstantTimeEq as _;
+
+/// Whether two secrets are the same. Takes as long for any two of the same length.
+pub fn same(one: &[u8], other: &[u8]) -> bool {
+    one.ct_eq(other).into()
+}
 
 #[cfg(test)]
 #[expect(

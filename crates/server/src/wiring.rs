@@ -14,6 +14,7 @@ use api::spam::{RecipientQuota, SpamFilter, TrustEverybody};
 use api::ws::hub::Hub;
 use api::{Api, Issuing, IssuingKeys, Options};
 use commands::Executor;
+use commands::ports::PushNothing;
 use crypto::secrets::ServerSecrets;
 use events::personal::SubjectKeys;
 use events::ports::{Clock, Entropy};
@@ -304,6 +305,7 @@ fn options(
         payloads: store.payloads,
         verification: verification::transport(&config.verification)?,
         codes: verification::mint(&config.verification, &store.entropy),
+        push: Arc::new(PushNothing),
         captchas: Arc::new(BelieveCaptchas),
         uploads: Arc::new(uploads),
         clock: store.clock,

@@ -4,6 +4,8 @@ pub mod e164;
 pub mod hashes;
 pub mod keys;
 pub mod profile;
+pub mod totp;
+pub mod username;
 
 use std::fmt;
 use std::time::Duration;

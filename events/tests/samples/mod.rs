@@ -1,22 +1,24 @@
 //! One event of every kind, and every optional part both present and absent.
 
 use events::account::{
-    Access, AccountDeleted, AccountEvent, AccountRegistered, AccountReregistered,
-    AttributesChanged, DeviceLinked, DeviceRemoved, DeviceSeen, DeviceTraits, IdentityKeySet,
-    IdentityKeys, NewDevice, Protection, PushToken, RecoveryPasswordDropped,
-    RegistrationLockFailed,
+    Access, AccessChanged, AccountDeleted, AccountEvent, AccountRegistered, AccountReregistered,
+    AttributesChanged, DeviceLinked, DeviceRemoved, DeviceRenamed, DeviceSeen, DeviceTraits,
+    HeldUsername, IdentityKeySet, IdentityKeys, NewDevice, NumberChanged, Protection, PushToken,
+    PushTokenChanged, RecoveryPasswordDropped, RecoveryPasswordSet, RegistrationLockChanged,
+    RegistrationLockFailed, TotpKeyConfirmed, TotpKeyGenerated, TotpKeyMetadataSet, TotpKeyRemoved,
+    UsernameConfirmed, UsernameDropped, UsernameLink, UsernameLinkChanged, UsernameReservationSet,
 };
 use events::erasure::{AccountErased, DeviceErased, ErasureEvent, LeftoversErased, PayloadsErased};
 use events::ids::{IdentityKind, PreKeyId};
 use events::keys::{
-    KeysEvent, LastResortPreKeySet, OneTimePreKeyTaken, PreKeyKind, PreKeysUploaded,
-    SignedPreKeyRotated,
+    KeysEvent, LastResortPreKeySet, OneTimePreKeyTaken, PreKeyKind, PreKeysDropped,
+    PreKeysUploaded, SignedPreKeyRotated,
 };
 use events::mailbox::{
     EnvelopeKind, MailboxEvent, MessageQueued, MessageSource, MessagesDelivered, MessagesExpired,
     Share,
 };
-use events::number::{NumberClaimed, NumberEvent, NumberReleased};
+use events::number::{NumberClaimed, NumberEvent, NumberLeft, NumberReleased, VerificationBegun};
 use events::operator::{EventParked, EventUnparked, OperatorEvent, ProjectionRebuilt};
 use events::payload::PayloadDigest;
 use events::profile::{
@@ -24,22 +26,33 @@ use events::profile::{
     ProfileVersionSet,
 };
 use events::tree::{HeadSignature, TreeEvent, TreeHash, TreeHeadSigned};
+use events::username::{UsernameClaimed, UsernameEvent, UsernameReleased, UsernameReserved};
 use events::values::Capability;
 use events::values::hashes::{LinkTokenHash, SaltedHash, UnidentifiedAccessKey};
 use events::values::keys::{EcPublicKey, Signature, SignedPreKey};
 use events::values::profile::{AvatarKey, ProfileKeyCommitment, ProfileVersion};
+use events::values::totp::{TotpKeyId, TotpMetadata, TotpSecret};
+use events::values::username::{EncryptedUsername, UsernameHash};
 use events::verification::{
     CodeRejected, CodeSent, CodeUndelivered, NumberVerified, Proof, ProofRequired, ProofSubmitted,
-    SessionStarted, Transport, VerificationEvent,
+    PushChallengeIssued, SessionStarted, Transport, VerificationEvent,
 };
 use events::{
-    Aci, AnyEvent, DeviceId, E164, Event, Family, Generation, MessageGuid, Payload, PayloadId,
-    PayloadRef, Pni, Position, RegistrationId, Timestamp,
+    Aci, AnyEvent, DeviceId, E164, Event, Family, Generation, LinkHandle, MessageGuid, Payload,
+    PayloadId, PayloadRef, Pni, Position, RegistrationId, SessionId, Timestamp,
 };
 use uuid::Uuid;
 
 /// Texts that only a clear personal value would show.
-pub(crate) const SECRETS: [&str; 3] = ["14155550100", "push-token", "d3d3d3d3d3d3d3d3d3d3dw"];
+pub(crate) const SECRETS: [&str; 7] = [
+    "14155550100",
+    "push-token",
+    "d3d3d3d3d3d3d3d3d3d3dw",
+    "ZW5jcnlwdGVkIHVzZXJuYW1l",
+    "Z2dnZ2dnZ2dnZ2dnZ2dn",
+    "aGhoaGhoaGhoaGhoaGho",
+    "push-challenge",
+];
 
 /// Every sample, with the family of its stream.
 pub(crate) fn all() -> Vec<(Family, AnyEvent)> {
@@ -50,6 +63,7 @@ pub(crate) fn all() -> Vec<(Family, AnyEvent)> {
     family::<NumberEvent>(&mut samples, number_events());
     family::<VerificationEvent>(&mut samples, verification());
     family::<OperatorEvent>(&mut samples, operator());
+    family::<UsernameEvent>(&mut samples, usernames());
     family::<ProfileEvent>(&mut samples, profile());
     family::<ErasureEvent>(&mut samples, erasure());
     family::<TreeEvent>(&mut samples, tree());
@@ -195,6 +209,141 @@ fn account() -> Vec<AccountEvent> {
         .into(),
         DeviceSeen { device: device(2) }.into(),
     ]
+    .into_iter()
+    .chain(account_settings())
+    .chain(account_usernames())
+    .chain(totp())
+    .collect()
+}
+
+fn account_settings() -> Vec<AccountEvent> {
+    vec![
+        RegistrationLockChanged {
+            lock: Some(salted("lock")),
+        }
+        .into(),
+        RegistrationLockChanged { lock: None }.into(),
+        RecoveryPasswordSet {
+            password: salted("recovery"),
+        }
+        .into(),
+        AccessChanged { access: access() }.into(),
+        PushTokenChanged {
+            device: device(2),
+            push: Some(PushToken::Apn("push-token".into()).into()),
+            agent: None,
+        }
+        .into(),
+        PushTokenChanged {
+            device: device(1),
+            push: None,
+            agent: Some("OWA".into()),
+        }
+        .into(),
+        DeviceRenamed {
+            device: device(2),
+            name: vec![4, 5, 6].try_into().unwrap(),
+        }
+        .into(),
+        NumberChanged {
+            number: number().into(),
+            pni: pni(),
+            former: Pni::from_uuid(Uuid::from_u128(0x902)),
+            identity_key: Some(public_key(3)),
+            registration_ids: [
+                (device(1), registration_id(5)),
+                (device(2), registration_id(6)),
+            ]
+            .into(),
+        }
+        .into(),
+        NumberChanged {
+            number: number().into(),
+            pni: pni(),
+            former: pni(),
+            identity_key: None,
+            registration_ids: [].into(),
+        }
+        .into(),
+    ]
+}
+
+fn moment(millis: u64) -> Timestamp {
+    Timestamp::from_epoch_millis(millis).unwrap()
+}
+
+fn held() -> HeldUsername {
+    HeldUsername {
+        hash: UsernameHash([0xfe; 32]),
+        until: moment(7_000),
+    }
+}
+
+fn link() -> UsernameLink {
+    let encrypted = EncryptedUsername::try_from(b"encrypted username".to_vec()).unwrap();
+    UsernameLink {
+        handle: LinkHandle::from_uuid(Uuid::from_u128(0x117)),
+        encrypted: encrypted.into(),
+    }
+}
+
+fn account_usernames() -> Vec<AccountEvent> {
+    let hash = UsernameHash([0x5a; 32]);
+    vec![
+        UsernameReservationSet {
+            hash,
+            until: moment(5_000),
+        }
+        .into(),
+        UsernameConfirmed {
+            hash,
+            link: Some(link()),
+            former: Some(held()),
+        }
+        .into(),
+        UsernameConfirmed {
+            hash,
+            link: None,
+            former: None,
+        }
+        .into(),
+        UsernameDropped { former: held() }.into(),
+        UsernameLinkChanged { link: Some(link()) }.into(),
+        UsernameLinkChanged { link: None }.into(),
+    ]
+}
+
+fn totp() -> Vec<AccountEvent> {
+    let metadata = || TotpMetadata::try_from(vec![0x68; 160]).unwrap();
+    vec![
+        TotpKeyGenerated {
+            key: TotpSecret([0x67; 32]).into(),
+        }
+        .into(),
+        TotpKeyConfirmed {
+            key_id: TotpKeyId(1),
+            metadata: metadata().into(),
+        }
+        .into(),
+        TotpKeyMetadataSet {
+            key_id: TotpKeyId(1),
+            metadata: metadata().into(),
+        }
+        .into(),
+        TotpKeyRemoved {
+            key_id: TotpKeyId(1),
+        }
+        .into(),
+    ]
+}
+
+fn usernames() -> Vec<UsernameEvent> {
+    let until = moment(5_000);
+    vec![
+        UsernameReserved { aci: aci(), until }.into(),
+        UsernameClaimed { aci: aci(), until }.into(),
+        UsernameReleased { aci: aci() }.into(),
+    ]
 }
 
 fn keys() -> Vec<KeysEvent> {
@@ -225,6 +374,7 @@ fn keys() -> Vec<KeysEvent> {
             index: 99,
         }
         .into(),
+        PreKeysDropped {}.into(),
     ]
 }
 
@@ -282,8 +432,31 @@ fn mailbox() -> Vec<MailboxEvent> {
 
 fn number_events() -> Vec<NumberEvent> {
     vec![
-        NumberClaimed { aci: aci() }.into(),
+        NumberClaimed {
+            aci: aci(),
+            displaced: None,
+        }
+        .into(),
         NumberReleased { aci: aci() }.into(),
+        NumberClaimed {
+            aci: aci(),
+            displaced: Some(Aci::from_uuid(Uuid::from_u128(0xac2))),
+        }
+        .into(),
+        NumberLeft {
+            aci: aci(),
+            heir: None,
+        }
+        .into(),
+        NumberLeft {
+            aci: aci(),
+            heir: Some(Aci::from_uuid(Uuid::from_u128(0xac2))),
+        }
+        .into(),
+        VerificationBegun {
+            session: SessionId::from_uuid(Uuid::from_u128(0x5e5)),
+        }
+        .into(),
     ]
 }
 
@@ -313,6 +486,11 @@ fn verification() -> Vec<VerificationEvent> {
         CodeUndelivered {
             transport: Transport::Voice,
             permanent: true,
+        }
+        .into(),
+        PushChallengeIssued {
+            pni: pni(),
+            challenge: Box::<str>::from("push-challenge").into(),
         }
         .into(),
     ]

@@ -1,20 +1,23 @@
 //! From events to rows of accounts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use events::account::{Access, AccountEvent, IdentityKeys, NewDevice};
+use events::account::{
+    Access, AccountEvent, IdentityKeys, NewDevice, NumberChanged, UsernameConfirmed, UsernameLink,
+};
 use events::codec::{AnyEvent, Fact};
 use events::ids::IdentityKind;
 use events::values::Capability;
 use events::values::hashes::UnidentifiedAccessKey;
 use events::values::keys::EcPublicKey;
-use events::{Aci, DeviceId, E164, Family, Personal, Pni, Timestamp};
+use events::values::totp::{TotpKeyId, TotpMetadata};
+use events::values::username::EncryptedUsername;
+use events::{Aci, DeviceId, E164, Family, LinkHandle, Personal, Pni, Timestamp};
 use sqlx::PgConnection;
 use subscription::Unfit;
 
-use super::TABLE;
-use crate::columns::{BoxError, bytes, column, device_column, get, joined, timestamp};
+use super::{TABLE, Username, row};
 use crate::drafts::{Drafts, Entity};
 use crate::read_model::{ReadModel, id_of};
 
@@ -30,6 +33,8 @@ pub(crate) struct AccountRow {
     pub(super) number: Option<E164>,
     pub(super) identity: IdentityKeys,
     pub(super) reach: Reach,
+    pub(super) username: Option<Username>,
+    pub(super) totp_keys: BTreeMap<TotpKeyId, Option<TotpMetadata>>,
     pub(super) storage_devices: BTreeSet<DeviceId>,
 }
 
@@ -58,6 +63,47 @@ pub(crate) enum AccountPatch {
     IdentityKey(IdentityKind, EcPublicKey),
     /// Whether a device can keep an encrypted copy of the account.
     Storage(DeviceId, bool),
+    Number(Box<MovedTo>),
+    Username(Option<Username>),
+    /// The link to the username that is there.
+    Link(Link),
+    /// What is noted of a key for one-time passwords.
+    TotpKey(TotpKeyId, Option<TotpMetadata>),
+    TotpKeyRemoved(TotpKeyId),
+}
+
+type Link = Option<(LinkHandle, EncryptedUsername)>;
+
+/// Where an account moved to, in clear.
+pub(crate) struct MovedTo {
+    number: Option<E164>,
+    pni: Pni,
+    identity_key: Option<EcPublicKey>,
+}
+
+impl From<&NumberChanged> for AccountPatch {
+    fn from(changed: &NumberChanged) -> Self {
+        Self::Number(Box::new(MovedTo {
+            number: changed.number.known().cloned(),
+            pni: changed.pni,
+            identity_key: changed.identity_key.clone(),
+        }))
+    }
+}
+
+impl From<&UsernameConfirmed> for Username {
+    fn from(confirmed: &UsernameConfirmed) -> Self {
+        Self {
+            hash: confirmed.hash,
+            link: known(confirmed.link.as_ref()),
+        }
+    }
+}
+
+/// A link in clear; one that cannot be read any more leads nowhere.
+fn known(link: Option<&UsernameLink>) -> Link {
+    let link = link?;
+    Some((link.handle, link.encrypted.known()?.clone()))
 }
 
 impl Entity for AccountRow {
@@ -84,6 +130,23 @@ impl Entity for AccountRow {
             }
             AccountPatch::Storage(device, false) => {
                 self.storage_devices.remove(&device);
+            }
+            AccountPatch::Number(moved) => {
+                self.number = moved.number;
+                self.pni = moved.pni;
+                self.identity.pni = moved.identity_key.or(self.identity.pni);
+            }
+            AccountPatch::Username(username) => self.username = username,
+            AccountPatch::Link(link) => {
+                if let Some(username) = &mut self.username {
+                    username.link = link;
+                }
+            }
+            AccountPatch::TotpKey(id, metadata) => {
+                self.totp_keys.insert(id, metadata);
+            }
+            AccountPatch::TotpKeyRemoved(id) => {
+                self.totp_keys.remove(&id);
             }
         }
         Some(self)
@@ -114,10 +177,10 @@ impl ReadModel for Accounts {
         connection: &mut PgConnection,
         changes: Self::Changes,
     ) -> Result<(), sqlx::Error> {
-        let loaded = load(connection, &changes.wanting()).await?;
+        let loaded = row::load(connection, &changes.wanting()).await?;
         let settled = changes.settle(loaded);
-        delete(connection, &settled.deleted).await?;
-        store(connection, &settled.stored).await
+        row::delete(connection, &settled.deleted).await?;
+        row::store(connection, &settled.stored).await
     }
 }
 
@@ -131,6 +194,8 @@ fn apply(drafts: &mut Drafts<AccountRow>, aci: Aci, at: Timestamp, event: &Accou
                 number: number.known().cloned(),
                 identity: identity.clone(),
                 reach: Reach::from(access),
+                username: None,
+                totp_keys: BTreeMap::new(),
                 storage_devices: can_store(primary)
                     .then_some(primary.id)
                     .into_iter()
@@ -163,96 +228,40 @@ fn apply(drafts: &mut Drafts<AccountRow>, aci: Aci, at: Timestamp, event: &Accou
             drafts.patch(aci, AccountPatch::IdentityKey(e.identity, e.key.clone()));
         }
         AccountEvent::AccountDeleted(_) => drafts.remove(aci),
+        AccountEvent::AccessChanged(e) => {
+            drafts.patch(aci, AccountPatch::Reach(Reach::from(&e.access)));
+        }
+        AccountEvent::NumberChanged(e) => drafts.patch(aci, e.into()),
+        AccountEvent::UsernameConfirmed(e) => {
+            drafts.patch(aci, AccountPatch::Username(Some(e.into())));
+        }
+        AccountEvent::UsernameDropped(_) => drafts.patch(aci, AccountPatch::Username(None)),
+        AccountEvent::UsernameLinkChanged(e) => {
+            drafts.patch(aci, AccountPatch::Link(known(e.link.as_ref())));
+        }
+        AccountEvent::TotpKeyConfirmed(e) => {
+            let noted = e.metadata.known().cloned();
+            drafts.patch(aci, AccountPatch::TotpKey(e.key_id, noted));
+        }
+        AccountEvent::TotpKeyMetadataSet(e) => {
+            let noted = e.metadata.known().cloned();
+            drafts.patch(aci, AccountPatch::TotpKey(e.key_id, noted));
+        }
+        AccountEvent::TotpKeyRemoved(e) => {
+            drafts.patch(aci, AccountPatch::TotpKeyRemoved(e.key_id));
+        }
         AccountEvent::RegistrationLockFailed(_)
         | AccountEvent::RecoveryPasswordDropped(_)
+        | AccountEvent::RecoveryPasswordSet(_)
+        | AccountEvent::RegistrationLockChanged(_)
+        | AccountEvent::PushTokenChanged(_)
+        | AccountEvent::DeviceRenamed(_)
+        | AccountEvent::UsernameReservationSet(_)
+        | AccountEvent::TotpKeyGenerated(_)
         | AccountEvent::DeviceSeen(_) => {}
     }
 }
 
 fn can_store(device: &NewDevice) -> bool {
     device.traits.capabilities.contains(&Capability::Storage)
-}
-
-async fn load(connection: &mut PgConnection, keys: &[Aci]) -> Result<Vec<AccountRow>, sqlx::Error> {
-    if keys.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows = sqlx::query("SELECT * FROM accounts_v1 WHERE aci = ANY($1)")
-        .bind(column(keys, |aci| aci.uuid()))
-        .fetch_all(connection)
-        .await?;
-    rows.iter()
-        .map(read)
-        .collect::<Result<_, _>>()
-        .map_err(sqlx::Error::Decode)
-}
-
-/// Reads a row. Its number is taken as it stands: it was valid when it came.
-pub(super) fn read(row: &sqlx::postgres::PgRow) -> Result<AccountRow, BoxError> {
-    let storage: Vec<i16> = get(row, "storage_devices")?;
-    let number: Option<String> = get(row, "number")?;
-    Ok(AccountRow {
-        aci: Aci::from_uuid(get(row, "aci")?),
-        pni: Pni::from_uuid(get(row, "pni")?),
-        registered_at: timestamp(row, "registered_at")?,
-        number: number.map(E164::try_from).transpose()?,
-        identity: IdentityKeys {
-            aci: bytes(row, "aci_identity_key")?,
-            pni: bytes(row, "pni_identity_key")?,
-        },
-        reach: Reach {
-            access_key: bytes(row, "access_key")?,
-            unrestricted: get(row, "unrestricted")?,
-            discoverable: get(row, "discoverable")?,
-        },
-        storage_devices: storage
-            .into_iter()
-            .map(|id| Ok(DeviceId::try_from(u32::try_from(id)?)?))
-            .collect::<Result<_, BoxError>>()?,
-    })
-}
-
-async fn delete(connection: &mut PgConnection, keys: &[Aci]) -> Result<(), sqlx::Error> {
-    if !keys.is_empty() {
-        sqlx::query("DELETE FROM accounts_v1 WHERE aci = ANY($1)")
-            .bind(column(keys, |aci| aci.uuid()))
-            .execute(connection)
-            .await?;
-    }
-    Ok(())
-}
-
-async fn store(connection: &mut PgConnection, rows: &[AccountRow]) -> Result<(), sqlx::Error> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(
-        "INSERT INTO accounts_v1 (aci, pni, registered_at, unrestricted, discoverable, storage_devices, number,
-                                  aci_identity_key, pni_identity_key, access_key)
-         SELECT aci, pni, registered_at, unrestricted, discoverable,
-                string_to_array(storage_devices, ',')::smallint[], number,
-                aci_identity_key, pni_identity_key, access_key
-         FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::boolean[], $5::boolean[], $6::text[], $7::text[],
-                     $8::bytea[], $9::bytea[], $10::bytea[])
-              AS t(aci, pni, registered_at, unrestricted, discoverable, storage_devices, number,
-                   aci_identity_key, pni_identity_key, access_key)
-         ON CONFLICT (aci) DO UPDATE SET
-             pni = excluded.pni, registered_at = excluded.registered_at, unrestricted = excluded.unrestricted,
-             discoverable = excluded.discoverable, storage_devices = excluded.storage_devices,
-             number = excluded.number, aci_identity_key = excluded.aci_identity_key,
-             pni_identity_key = excluded.pni_identity_key, access_key = excluded.access_key",
-    )
-    .bind(column(rows, |row| row.aci.uuid()))
-    .bind(column(rows, |row| row.pni.uuid()))
-    .bind(column(rows, |row| row.registered_at.to_i64()))
-    .bind(column(rows, |row| row.reach.unrestricted))
-    .bind(column(rows, |row| row.reach.discoverable))
-    .bind(column(rows, |row| joined(row.storage_devices.iter().copied().map(device_column))))
-    .bind(column(rows, |row| row.number.as_ref().map(E164::as_str)))
-    .bind(column(rows, |row| row.identity.aci.as_ref().map(AsRef::as_ref)))
-    .bind(column(rows, |row| row.identity.pni.as_ref().map(AsRef::as_ref)))
-    .bind(column(rows, |row| row.reach.access_key.as_ref().map(AsRef::as_ref)))
-    .execute(connection)
-    .await?;
-    Ok(())
 }

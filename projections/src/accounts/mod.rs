@@ -2,10 +2,15 @@
 
 mod apply;
 mod query;
+mod row;
+
+use std::collections::BTreeMap;
 
 use events::account::IdentityKeys;
 use events::values::hashes::UnidentifiedAccessKey;
-use events::{Aci, E164, Pni, Timestamp};
+use events::values::totp::{TotpKeyId, TotpMetadata};
+use events::values::username::{EncryptedUsername, UsernameHash};
+use events::{Aci, E164, LinkHandle, Pni, Timestamp};
 
 pub(crate) use apply::Accounts;
 pub use query::AccountQueries;
@@ -34,4 +39,17 @@ pub struct Account {
     pub registered_at: Timestamp,
     /// Whether any of its devices keeps an encrypted copy of the account in remote storage.
     pub storage_capable: bool,
+    /// Its username.
+    pub username: Option<Username>,
+    /// Its keys for one-time passwords, and what its owner notes about each, as long as it can be read.
+    pub totp_keys: BTreeMap<TotpKeyId, Option<TotpMetadata>>,
+}
+
+/// The username of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Username {
+    /// Its hash.
+    pub hash: UsernameHash,
+    /// Where the link to it stands, and what stands there.
+    pub link: Option<(LinkHandle, EncryptedUsername)>,
 }

@@ -1,11 +1,12 @@
 //! Questions about accounts.
 
 use events::values::keys::EcPublicKey;
-use events::{Aci, ServiceId};
+use events::values::username::{EncryptedUsername, UsernameHash};
+use events::{Aci, LinkHandle, ServiceId};
 use sqlx::PgPool;
 use sqlx::postgres::PgRow;
 
-use super::{Account, TABLE, apply};
+use super::{Account, TABLE, row};
 use crate::QueryError;
 use crate::columns::{BoxError, bytes, column, get, kind_column, service_id};
 
@@ -59,6 +60,31 @@ impl AccountQueries {
         keys.map_err(QueryError::damaged(TABLE))
     }
 
+    /// The account that has the username.
+    pub async fn by_username(&self, hash: UsernameHash) -> Result<Option<Aci>, QueryError> {
+        let aci =
+            sqlx::query_scalar("SELECT aci FROM accounts_v1 WHERE username_hash = $1 LIMIT 1")
+                .bind(hash.as_ref())
+                .fetch_optional(&self.0)
+                .await?;
+        Ok(aci.map(Aci::from_uuid))
+    }
+
+    /// The encrypted username behind a link.
+    pub async fn behind_link(
+        &self,
+        handle: LinkHandle,
+    ) -> Result<Option<EncryptedUsername>, QueryError> {
+        let value: Option<Vec<u8>> =
+            sqlx::query_scalar("SELECT link_value FROM accounts_v1 WHERE link_handle = $1 LIMIT 1")
+                .bind(handle.uuid())
+                .fetch_optional(&self.0)
+                .await?
+                .flatten();
+        let value = value.map(EncryptedUsername::try_from);
+        value.transpose().map_err(QueryError::damaged(TABLE))
+    }
+
     /// Whether there is such an account.
     pub async fn exists(&self, id: ServiceId) -> Result<bool, QueryError> {
         let question = match id {
@@ -73,7 +99,7 @@ impl AccountQueries {
 }
 
 fn account(row: &PgRow) -> Result<Account, QueryError> {
-    let row = apply::read(row).map_err(QueryError::damaged(TABLE))?;
+    let row = row::read(row).map_err(QueryError::damaged(TABLE))?;
     Ok(Account {
         aci: row.aci,
         pni: row.pni,
@@ -84,5 +110,7 @@ fn account(row: &PgRow) -> Result<Account, QueryError> {
         discoverable: row.reach.discoverable,
         registered_at: row.registered_at,
         storage_capable: !row.storage_devices.is_empty(),
+        username: row.username,
+        totp_keys: row.totp_keys,
     })
 }

@@ -1,10 +1,10 @@
 //! From events to rows of devices.
 
 use async_trait::async_trait;
-use events::account::{AccountEvent, DeviceTraits, NewDevice};
+use events::account::{AccountEvent, DeviceTraits, NewDevice, PushToken};
 use events::codec::{AnyEvent, Fact};
-use events::values::Redacted;
-use events::{Aci, DeviceId, Family, Generation, Personal, Timestamp};
+use events::values::{EncryptedDeviceName, Redacted};
+use events::{Aci, DeviceId, Family, Generation, Personal, RegistrationId, Timestamp};
 use sqlx::PgConnection;
 use subscription::Unfit;
 
@@ -34,6 +34,13 @@ pub(crate) enum DevicePatch {
     Seen(Timestamp),
     /// Its password is void.
     Locked,
+    /// It is woken in another way, and does not fetch messages by itself.
+    Push {
+        token: Option<PushToken>,
+        agent: Option<Box<str>>,
+    },
+    Name(EncryptedDeviceName),
+    PniRegistration(RegistrationId),
 }
 
 impl Entity for Device {
@@ -57,6 +64,20 @@ impl Entity for Device {
             DevicePatch::Seen(last_seen) => Some(Self { last_seen, ..self }),
             DevicePatch::Locked => Some(Self {
                 credential: None,
+                ..self
+            }),
+            DevicePatch::Push { token, agent } => Some(Self {
+                push: token.map(Redacted),
+                fetches_messages: false,
+                agent: agent.or(self.agent),
+                ..self
+            }),
+            DevicePatch::Name(name) => Some(Self {
+                name: Some(name),
+                ..self
+            }),
+            DevicePatch::PniRegistration(id) => Some(Self {
+                pni_registration_id: Some(id),
                 ..self
             }),
         }
@@ -128,7 +149,36 @@ impl Changes {
             }
             AccountEvent::RegistrationLockFailed(_) => self.lock(aci),
             AccountEvent::AccountDeleted(_) => self.wipe(aci),
-            AccountEvent::RecoveryPasswordDropped(_) | AccountEvent::IdentityKeySet(_) => {}
+            AccountEvent::PushTokenChanged(e) => {
+                let patch = DevicePatch::Push {
+                    token: e.push.as_ref().and_then(Personal::known).cloned(),
+                    agent: e.agent.clone(),
+                };
+                self.drafts.patch((aci, e.device), patch);
+            }
+            AccountEvent::DeviceRenamed(e) => {
+                let name = DevicePatch::Name(e.name.clone());
+                self.drafts.patch((aci, e.device), name);
+            }
+            AccountEvent::NumberChanged(e) => {
+                for (device, id) in &e.registration_ids {
+                    let patch = DevicePatch::PniRegistration(*id);
+                    self.drafts.patch((aci, *device), patch);
+                }
+            }
+            AccountEvent::RecoveryPasswordDropped(_)
+            | AccountEvent::RecoveryPasswordSet(_)
+            | AccountEvent::RegistrationLockChanged(_)
+            | AccountEvent::AccessChanged(_)
+            | AccountEvent::IdentityKeySet(_)
+            | AccountEvent::UsernameReservationSet(_)
+            | AccountEvent::UsernameConfirmed(_)
+            | AccountEvent::UsernameDropped(_)
+            | AccountEvent::UsernameLinkChanged(_)
+            | AccountEvent::TotpKeyGenerated(_)
+            | AccountEvent::TotpKeyConfirmed(_)
+            | AccountEvent::TotpKeyMetadataSet(_)
+            | AccountEvent::TotpKeyRemoved(_) => {}
         }
     }
 }

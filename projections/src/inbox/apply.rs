@@ -97,6 +97,20 @@ impl Changes {
             | AccountEvent::RegistrationLockFailed(_)
             | AccountEvent::RecoveryPasswordDropped(_)
             | AccountEvent::IdentityKeySet(_)
+            | AccountEvent::RecoveryPasswordSet(_)
+            | AccountEvent::RegistrationLockChanged(_)
+            | AccountEvent::AccessChanged(_)
+            | AccountEvent::PushTokenChanged(_)
+            | AccountEvent::DeviceRenamed(_)
+            | AccountEvent::UsernameReservationSet(_)
+            | AccountEvent::UsernameConfirmed(_)
+            | AccountEvent::UsernameDropped(_)
+            | AccountEvent::UsernameLinkChanged(_)
+            | AccountEvent::TotpKeyGenerated(_)
+            | AccountEvent::TotpKeyConfirmed(_)
+            | AccountEvent::TotpKeyMetadataSet(_)
+            | AccountEvent::TotpKeyRemoved(_)
+            | AccountEvent::NumberChanged(_)
             | AccountEvent::DeviceSeen(_) => {}
         }
     }
@@ -178,6 +192,7 @@ impl ReadModel for Inbox {
                 | AnyEvent::Number(_)
                 | AnyEvent::Verification(_)
                 | AnyEvent::Operator(_)
+                | AnyEvent::Username(_)
                 | AnyEvent::Profile(_)
                 | AnyEvent::Erasure(_)
                 | AnyEvent::Tree(_) => {}

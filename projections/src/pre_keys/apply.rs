@@ -37,6 +37,8 @@ pub(super) struct Page {
 pub(crate) enum StockPatch {
     /// A page took the place of the former one of its kind.
     Uploaded(PreKeyKind, Page),
+    /// None of the keys is good any more.
+    Dropped,
     /// The key with this index was taken. Keys are taken in the order of their page.
     Taken(PreKeyKind, PayloadId, u16),
 }
@@ -69,6 +71,7 @@ impl Entity for Stock {
     fn patched(mut self, patch: StockPatch) -> Option<Self> {
         match patch {
             StockPatch::Uploaded(kind, page) => *self.page(kind) = page,
+            StockPatch::Dropped => self = Self::empty(self.holder),
             StockPatch::Taken(kind, id, index) => {
                 let page = self.page(kind);
                 if page.id == Some(id) {
@@ -116,6 +119,7 @@ impl Changes {
                 self.drafts
                     .patch(holder, StockPatch::Taken(e.kind, e.page, e.index));
             }
+            KeysEvent::PreKeysDropped(_) => self.drafts.patch(holder, StockPatch::Dropped),
             // They are handed out again and again, and do not run out.
             KeysEvent::SignedPreKeyRotated(_) | KeysEvent::LastResortPreKeySet(_) => {}
         }
@@ -131,6 +135,11 @@ impl Changes {
                 self.wipe(aci, NO_GENERATION);
                 self.wipe(e.pni.into(), NO_GENERATION);
             }
+            AccountEvent::NumberChanged(e) => {
+                if e.former != e.pni {
+                    self.wipe(e.former.into(), NO_GENERATION);
+                }
+            }
             // A removed device's counts are never asked for again; they go with the account. Its event does not say
             // which number's keys it had.
             AccountEvent::DeviceRemoved(_)
@@ -140,6 +149,19 @@ impl Changes {
             | AccountEvent::RegistrationLockFailed(_)
             | AccountEvent::RecoveryPasswordDropped(_)
             | AccountEvent::IdentityKeySet(_)
+            | AccountEvent::RecoveryPasswordSet(_)
+            | AccountEvent::RegistrationLockChanged(_)
+            | AccountEvent::AccessChanged(_)
+            | AccountEvent::PushTokenChanged(_)
+            | AccountEvent::DeviceRenamed(_)
+            | AccountEvent::UsernameReservationSet(_)
+            | AccountEvent::UsernameConfirmed(_)
+            | AccountEvent::UsernameDropped(_)
+            | AccountEvent::UsernameLinkChanged(_)
+            | AccountEvent::TotpKeyGenerated(_)
+            | AccountEvent::TotpKeyConfirmed(_)
+            | AccountEvent::TotpKeyMetadataSet(_)
+            | AccountEvent::TotpKeyRemoved(_)
             | AccountEvent::DeviceSeen(_) => {}
         }
     }
@@ -170,6 +192,7 @@ impl ReadModel for PreKeys {
                 | AnyEvent::Number(_)
                 | AnyEvent::Verification(_)
                 | AnyEvent::Operator(_)
+                | AnyEvent::Username(_)
                 | AnyEvent::Profile(_)
                 | AnyEvent::Erasure(_)
                 | AnyEvent::Tree(_) => {}

@@ -41,6 +41,7 @@ enum What {
     },
     Rejected,
     Verified,
+    Challenged,
 }
 
 impl Entity for VerificationSession {
@@ -88,6 +89,7 @@ impl VerificationSession {
                 checks.count += 1;
                 checks.last = Some(at);
             }
+            What::Challenged => {}
             What::Verified => {
                 self.verified = true;
                 self.checks = None;
@@ -116,6 +118,7 @@ impl Changes {
             },
             VerificationEvent::CodeRejected(_) => What::Rejected,
             VerificationEvent::NumberVerified(_) => What::Verified,
+            VerificationEvent::PushChallengeIssued(_) => What::Challenged,
         };
         let step = Step {
             position: fact.position,
@@ -125,12 +128,19 @@ impl Changes {
         self.drafts.patch(id, step);
     }
 
-    /// The number of a deleted account is to be forgotten, in sessions too.
+    fn forget(&mut self, pni: Pni) {
+        self.drafts.remove_known(|session| session.pni == pni);
+        self.wiped.push(pni);
+    }
+
+    /// A number that an account has no more is to be forgotten, in sessions too.
     fn apply_account(&mut self, event: &AccountEvent) {
         match event {
-            AccountEvent::AccountDeleted(e) => {
-                self.drafts.remove_known(|session| session.pni == e.pni);
-                self.wiped.push(e.pni);
+            AccountEvent::AccountDeleted(e) => self.forget(e.pni),
+            AccountEvent::NumberChanged(e) => {
+                if e.former != e.pni {
+                    self.forget(e.former);
+                }
             }
             AccountEvent::AccountRegistered(_)
             | AccountEvent::AccountReregistered(_)
@@ -140,6 +150,19 @@ impl Changes {
             | AccountEvent::RegistrationLockFailed(_)
             | AccountEvent::RecoveryPasswordDropped(_)
             | AccountEvent::IdentityKeySet(_)
+            | AccountEvent::RecoveryPasswordSet(_)
+            | AccountEvent::RegistrationLockChanged(_)
+            | AccountEvent::AccessChanged(_)
+            | AccountEvent::PushTokenChanged(_)
+            | AccountEvent::DeviceRenamed(_)
+            | AccountEvent::UsernameReservationSet(_)
+            | AccountEvent::UsernameConfirmed(_)
+            | AccountEvent::UsernameDropped(_)
+            | AccountEvent::UsernameLinkChanged(_)
+            | AccountEvent::TotpKeyGenerated(_)
+            | AccountEvent::TotpKeyConfirmed(_)
+            | AccountEvent::TotpKeyMetadataSet(_)
+            | AccountEvent::TotpKeyRemoved(_)
             | AccountEvent::DeviceSeen(_) => {}
         }
     }
@@ -184,6 +207,7 @@ impl ReadModel for VerificationSessions {
                 | AnyEvent::Mailbox(_)
                 | AnyEvent::Number(_)
                 | AnyEvent::Operator(_)
+                | AnyEvent::Username(_)
                 | AnyEvent::Profile(_)
                 | AnyEvent::Erasure(_)
                 | AnyEvent::Tree(_) => {}

@@ -10,6 +10,7 @@ use events::number::NumberEvent;
 use events::operator::OperatorEvent;
 use events::profile::ProfileEvent;
 use events::tree::TreeEvent;
+use events::username::UsernameEvent;
 use events::values::profile::ProfileVersion;
 use events::verification::{Proof, Transport, VerificationEvent};
 use events::{E164, Personal};
@@ -40,9 +41,15 @@ fn details(event: &AnyEvent) -> Vec<Detail> {
         AnyEvent::Number(event) => match event {
             NumberEvent::NumberClaimed(e) => vec![said("account", e.aci)],
             NumberEvent::NumberReleased(e) => vec![said("account", e.aci)],
+            NumberEvent::NumberLeft(e) => {
+                let heir = e.heir.map(|heir| said("heir", heir));
+                [said("account", e.aci)].into_iter().chain(heir).collect()
+            }
+            NumberEvent::VerificationBegun(e) => vec![said("session", e.session)],
         },
         AnyEvent::Verification(event) => verification(event),
         AnyEvent::Operator(event) => operator(event),
+        AnyEvent::Username(event) => username(event),
         AnyEvent::Profile(event) => profile(event),
         AnyEvent::Erasure(event) => erasure(event),
         AnyEvent::Tree(TreeEvent::TreeHeadSigned(head)) => vec![said("size", head.size)],
@@ -95,11 +102,45 @@ fn account(event: &AccountEvent) -> Vec<Detail> {
         AccountEvent::RegistrationLockFailed(e) => {
             vec![said("recoveryPasswordKept", e.recovery_password_kept)]
         }
-        AccountEvent::RecoveryPasswordDropped(_) => Vec::new(),
+        AccountEvent::RecoveryPasswordDropped(_)
+        | AccountEvent::RecoveryPasswordSet(_)
+        | AccountEvent::TotpKeyGenerated(_) => Vec::new(),
         AccountEvent::IdentityKeySet(e) => {
             vec![said("identity", format!("{:?}", e.identity).to_lowercase())]
         }
         AccountEvent::DeviceSeen(e) => vec![said("device", e.device)],
+        AccountEvent::PushTokenChanged(e) => {
+            vec![said("device", e.device), said("push", e.push.is_some())]
+        }
+        AccountEvent::DeviceRenamed(e) => vec![said("device", e.device)],
+        AccountEvent::NumberChanged(e) => vec![
+            number(&e.number),
+            said("pni", e.pni),
+            said("former", e.former),
+        ],
+        AccountEvent::AccessChanged(e) => vec![
+            said("unrestricted", e.access.unrestricted),
+            said("discoverable", e.access.discoverable),
+        ],
+        AccountEvent::RegistrationLockChanged(e) => {
+            vec![said("registrationLock", e.lock.is_some())]
+        }
+        AccountEvent::UsernameReservationSet(e) => {
+            vec![said("username", e.hash), said("until", e.until)]
+        }
+        AccountEvent::UsernameConfirmed(e) => {
+            vec![said("username", e.hash), said("link", e.link.is_some())]
+        }
+        AccountEvent::UsernameDropped(e) => {
+            vec![
+                said("username", e.former.hash),
+                said("until", e.former.until),
+            ]
+        }
+        AccountEvent::UsernameLinkChanged(e) => vec![said("link", e.link.is_some())],
+        AccountEvent::TotpKeyConfirmed(e) => vec![said("key", e.key_id)],
+        AccountEvent::TotpKeyMetadataSet(e) => vec![said("key", e.key_id)],
+        AccountEvent::TotpKeyRemoved(e) => vec![said("key", e.key_id)],
         AccountEvent::AccountDeleted(e) => vec![said("pni", e.pni)],
     }
 }
@@ -123,6 +164,7 @@ fn settings(access: &Access, protection: &Protection) -> [Detail; 3] {
 
 fn keys(event: &KeysEvent) -> Vec<Detail> {
     match event {
+        KeysEvent::PreKeysDropped(_) => Vec::new(),
         KeysEvent::SignedPreKeyRotated(e) => vec![said("keyId", e.key.key_id.get())],
         KeysEvent::LastResortPreKeySet(e) => vec![said("keyId", e.key_id.get())],
         KeysEvent::PreKeysUploaded(e) => {
@@ -171,7 +213,9 @@ fn verification(event: &VerificationEvent) -> Vec<Detail> {
         VerificationEvent::CodeUndelivered(e) => {
             vec![said("by", way(e.transport)), said("permanent", e.permanent)]
         }
-        VerificationEvent::CodeRejected(_) | VerificationEvent::NumberVerified(_) => Vec::new(),
+        VerificationEvent::PushChallengeIssued(_)
+        | VerificationEvent::CodeRejected(_)
+        | VerificationEvent::NumberVerified(_) => Vec::new(),
     }
 }
 
@@ -186,6 +230,14 @@ const fn way(transport: Transport) -> &'static str {
     match transport {
         Transport::Sms => "sms",
         Transport::Voice => "voice",
+    }
+}
+
+fn username(event: &UsernameEvent) -> Vec<Detail> {
+    match event {
+        UsernameEvent::UsernameReserved(e) => vec![said("account", e.aci), said("until", e.until)],
+        UsernameEvent::UsernameClaimed(e) => vec![said("account", e.aci)],
+        UsernameEvent::UsernameReleased(e) => vec![said("account", e.aci)],
     }
 }
 

@@ -7,6 +7,8 @@ use events::account::{AccountEvent, NewDevice};
 use events::codec::{AnyEvent, Fact};
 use events::ids::DeviceAddress;
 use events::number::NumberEvent;
+use events::username::UsernameEvent;
+use events::values::username::UsernameHash;
 use events::verification::VerificationEvent;
 use events::{
     Aci, Batch, DeviceId, Family, Generation, Pni, Position, Revision, ServiceId, StreamId,
@@ -30,6 +32,10 @@ pub(super) async fn gather(
     facts.extend(stream(&reader, &StreamId::profile(aci)).await?);
     for pni in &traces.numbers {
         let claims = stream(&reader, &StreamId::number(*pni)).await?;
+        facts.extend(claims.into_iter().filter(|fact| concerns(fact, aci)));
+    }
+    for hash in &traces.usernames {
+        let claims = stream(&reader, &StreamId::username(*hash)).await?;
         facts.extend(claims.into_iter().filter(|fact| concerns(fact, aci)));
     }
     for (device, generation) in &traces.devices {
@@ -59,6 +65,7 @@ pub(super) async fn gather(
 #[derive(Default)]
 struct Traces {
     numbers: BTreeSet<Pni>,
+    usernames: BTreeSet<UsernameHash>,
     devices: BTreeSet<(DeviceId, Generation)>,
 }
 
@@ -81,7 +88,27 @@ impl Traces {
             AccountEvent::AccountDeleted(e) => {
                 self.numbers.insert(e.pni);
             }
-            AccountEvent::DeviceRemoved(_)
+            AccountEvent::NumberChanged(e) => {
+                self.numbers.extend([e.former, e.pni]);
+            }
+            AccountEvent::UsernameReservationSet(e) => {
+                self.usernames.insert(e.hash);
+            }
+            AccountEvent::UsernameConfirmed(e) => {
+                self.usernames.insert(e.hash);
+            }
+            AccountEvent::UsernameDropped(_)
+            | AccountEvent::UsernameLinkChanged(_)
+            | AccountEvent::RecoveryPasswordSet(_)
+            | AccountEvent::RegistrationLockChanged(_)
+            | AccountEvent::AccessChanged(_)
+            | AccountEvent::PushTokenChanged(_)
+            | AccountEvent::DeviceRenamed(_)
+            | AccountEvent::TotpKeyGenerated(_)
+            | AccountEvent::TotpKeyConfirmed(_)
+            | AccountEvent::TotpKeyMetadataSet(_)
+            | AccountEvent::TotpKeyRemoved(_)
+            | AccountEvent::DeviceRemoved(_)
             | AccountEvent::AttributesChanged(_)
             | AccountEvent::RegistrationLockFailed(_)
             | AccountEvent::RecoveryPasswordDropped(_)
@@ -100,11 +127,15 @@ impl Traces {
     }
 }
 
-/// A number is held by one account after the other.
+/// A number, and a username, is held by one account after the other.
 fn concerns(fact: &Fact, aci: Aci) -> bool {
     match &fact.event {
         AnyEvent::Number(NumberEvent::NumberClaimed(e)) => e.aci == aci,
         AnyEvent::Number(NumberEvent::NumberReleased(e)) => e.aci == aci,
+        AnyEvent::Number(NumberEvent::NumberLeft(e)) => e.aci == aci || e.heir == Some(aci),
+        AnyEvent::Username(UsernameEvent::UsernameReserved(e)) => e.aci == aci,
+        AnyEvent::Username(UsernameEvent::UsernameClaimed(e)) => e.aci == aci,
+        AnyEvent::Username(UsernameEvent::UsernameReleased(e)) => e.aci == aci,
         _ => false,
     }
 }

@@ -26,9 +26,7 @@ fn lives() -> History {
         it.then(session, sent());
         it.then(
             StreamId::number(samples::pni(n)),
-            events::number::NumberEvent::from(NumberClaimed {
-                aci: samples::aci(n),
-            }),
+            events::number::NumberEvent::from(NumberClaimed::by(samples::aci(n))),
         );
         it.then(
             StreamId::account(samples::aci(n)),
@@ -50,9 +48,7 @@ fn lives() -> History {
     );
     it.then(
         StreamId::number(samples::pni(1)),
-        events::number::NumberEvent::from(NumberClaimed {
-            aci: samples::aci(3),
-        }),
+        events::number::NumberEvent::from(NumberClaimed::by(samples::aci(3))),
     );
     it
 }

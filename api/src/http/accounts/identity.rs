@@ -1,7 +1,11 @@
 //! An account as its owner sees it.
 
-use events::{Aci, E164, Pni};
+use events::values::username::UsernameHash;
+use events::{Aci, E164, LinkHandle, Pni};
+use projections::accounts::Account;
 use serde::{Deserialize, Serialize};
+
+use crate::http::wire::{Base64, UrlSafe};
 
 /// The answer of whoami; registration adds to it. Missing values are `null`, because some clients insist on the property.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,9 +18,9 @@ pub struct IdentityResponse {
     /// The number's pseudonym: a bare UUID, without a prefix.
     pub pni: Option<Pni>,
     /// The hash of its username.
-    pub username_hash: Option<String>,
+    pub username_hash: Option<Base64<UsernameHash, UrlSafe>>,
     /// Where its username link leads.
-    pub username_link_handle: Option<uuid::Uuid>,
+    pub username_link_handle: Option<LinkHandle>,
     /// Whether it keeps an encrypted copy of itself in remote storage.
     pub storage_capable: bool,
     /// What it may do beyond others.
@@ -46,5 +50,33 @@ impl IdentityResponse {
             entitlements: Entitlements::default(),
             auth_credential_salt: None,
         }
+    }
+
+    /// The same, of an account that has a username.
+    pub(crate) fn with_username(
+        self,
+        username: Option<(UsernameHash, Option<LinkHandle>)>,
+    ) -> Self {
+        Self {
+            username_hash: username.map(|(hash, _)| Base64::new(hash)),
+            username_link_handle: username.and_then(|(_, handle)| handle),
+            ..self
+        }
+    }
+}
+
+impl From<Account> for IdentityResponse {
+    fn from(account: Account) -> Self {
+        let username = account.username.map(|username| {
+            let handle = username.link.map(|(handle, _)| handle);
+            (username.hash, handle)
+        });
+        Self::new(
+            account.aci,
+            account.pni,
+            account.number,
+            account.storage_capable,
+        )
+        .with_username(username)
     }
 }

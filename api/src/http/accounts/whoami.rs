@@ -14,10 +14,5 @@ pub(crate) async fn handler(
     let account = api.queries.accounts().by_aci(caller.address.aci).await;
     let account = account.map_err(|error| Problem::unavailable(&error))?;
     let account = account.ok_or_else(Problem::credentials_required)?;
-    Ok(Json(IdentityResponse::new(
-        account.aci,
-        account.pni,
-        account.number,
-        account.storage_capable,
-    )))
+    Ok(Json(account.into()))
 }

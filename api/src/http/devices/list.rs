@@ -39,7 +39,7 @@ pub struct DeviceResponse {
 const DAY: u64 = 24 * 60 * 60 * 1000;
 
 /// The midnight (UTC) before it: clients show days, and nobody may learn more.
-fn midnight(at: Timestamp) -> Timestamp {
+pub(crate) fn midnight(at: Timestamp) -> Timestamp {
     Timestamp::from_epoch_millis(at.epoch_millis() / DAY * DAY)
         .expect("an earlier time is in range, too")
 }

@@ -1,7 +1,8 @@
 //! Parameters of paths and queries.
 
 use axum::extract::{FromRequestParts, Path, Query};
-use events::{DeviceId, MessageGuid, ServiceId, SessionId};
+use events::values::username::UsernameHash;
+use events::{DeviceId, LinkHandle, MessageGuid, ServiceId, SessionId};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
@@ -62,6 +63,21 @@ impl Segment for DeviceId {
 impl Segment for MessageGuid {
     fn parse(text: &str) -> Result<Self, Problem> {
         text.parse().map_err(|_| Problem::not_found())
+    }
+}
+
+impl Segment for LinkHandle {
+    fn parse(text: &str) -> Result<Self, Problem> {
+        text.parse().map_err(|_| Problem::not_found())
+    }
+}
+
+impl Segment for UsernameHash {
+    /// 32 bytes in base64, or it is not even a hash.
+    fn parse(text: &str) -> Result<Self, Problem> {
+        let bytes = wire::from_url_safe(text);
+        let hash = bytes.and_then(|bytes| Self::try_from(bytes).ok());
+        hash.ok_or_else(Problem::unmappable)
     }
 }
 
@@ -129,6 +145,8 @@ mod tests {
             let _ = DeviceId::parse(&text);
             let _ = SessionId::parse(&text);
             let _ = MessageGuid::parse(&text);
+            let _ = UsernameHash::parse(&text);
+            let _ = LinkHandle::parse(&text);
         }
     }
 }

@@ -100,7 +100,8 @@ fn kind(number: i32) -> Option<EnvelopeKind> {
 }
 
 impl MessageRequest {
-    fn parse(
+    /// The message, as far as its rules hold; those that do not are noted.
+    pub(crate) fn parse(
         self,
         violations: &mut Violations,
         index: usize,

@@ -88,7 +88,8 @@ fn some_registration_id(entropy: &dyn Entropy) -> RegistrationId {
         .expect("in range by the line above")
 }
 
-const LOCK_LEN: usize = 64;
+/// The length of a registration lock, in characters.
+pub(crate) const LOCK_LEN: usize = 64;
 const RECOVERY_PASSWORD_LEN: usize = 32;
 
 impl AttributesRequest {

@@ -2,5 +2,5 @@
 
 pub mod activation;
 pub mod attributes;
-mod proof;
+pub(crate) mod proof;
 pub mod register;

@@ -1,21 +1,28 @@
 //! How a client says that it proves a number.
 
-use commands::registration::register_account::NumberProof;
+use commands::registration::{Locked, NumberProof, Unproved};
 use events::values::Redacted;
 use http::StatusCode;
+use projections::Model;
+use serde_json::json;
 
 use crate::config::Dialect;
 use crate::http::extract::path::session_id;
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, chain};
+use crate::state::Api;
 
 /// The two ways: exactly one of them.
-pub(super) struct Proofs {
-    pub(super) session_id: Option<String>,
-    pub(super) recovery_password: Option<Vec<u8>>,
+pub(crate) struct Proofs {
+    pub(crate) session_id: Option<String>,
+    pub(crate) recovery_password: Option<Vec<u8>>,
 }
 
 impl Proofs {
-    pub(super) const fn is_one(&self) -> bool {
+    pub(crate) const fn is_none(&self) -> bool {
+        self.session_id.is_none() && self.recovery_password.is_none()
+    }
+
+    pub(crate) const fn is_one(&self) -> bool {
         self.session_id.is_some() != self.recovery_password.is_some()
     }
 
@@ -27,7 +34,7 @@ impl Proofs {
         }
     }
 
-    pub(super) fn parse(self, dialect: Dialect) -> Result<NumberProof, Problem> {
+    pub(crate) fn parse(self, dialect: Dialect) -> Result<NumberProof, Problem> {
         let Some(session) = self.session_id else {
             let password = self.recovery_password.unwrap_or_default();
             return Ok(NumberProof::RecoveryPassword(Redacted(password.into())));
@@ -39,4 +46,43 @@ impl Proofs {
             (None, Dialect::Seed) => Err(Problem::bad_request("Malformed session ID")),
         }
     }
+}
+
+impl From<Unproved> for Problem {
+    fn from(unproved: Unproved) -> Self {
+        match unproved {
+            Unproved::SessionUnknown | Unproved::NotVerified => Self::unauthorized(),
+            Unproved::NumberMismatch => Self::bad_request("the session is about another number"),
+            Unproved::RecoveryPasswordRejected => Self::of(StatusCode::FORBIDDEN),
+        }
+    }
+}
+
+/// A failed registration lock voids every password of the account, which the roster has to show before anybody hears of
+/// the refusal.
+pub(crate) async fn show_lock_out(api: &Api) {
+    match api.queries.head().await {
+        Ok(head) => {
+            let (models, within) = (&[Model::Devices], api.config.read_your_writes);
+            api.queries.caught_up(models, head, within).await;
+        }
+        Err(error) => tracing::warn!(cause = %chain(&error), "the lock-out may show a moment late"),
+    }
+}
+
+/// 423: the registration lock was not opened. The credentials are for the service where its owner has left what opens it.
+pub(crate) fn locked(api: &Api, locked: Locked) -> Problem {
+    let recovery = &api.issuing.keys.external.svr2;
+    let credentials = recovery.issue(locked.aci, api.clock.now());
+    let millis = u64::try_from(locked.time_remaining.as_millis()).unwrap_or(u64::MAX);
+    Problem::with(
+        StatusCode::LOCKED,
+        &json!({
+            "timeRemaining": millis,
+            "svr2Credentials": {
+                "username": credentials.username,
+                "password": credentials.password,
+            },
+        }),
+    )
 }

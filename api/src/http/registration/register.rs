@@ -9,6 +9,11 @@
 //! | 409 | the existing device could hand the account over, and the client did not say that it does without |
 //! | 422 | rules broken; a signature does not fit its identity key |
 //! | 423 | the registration lock was not opened; `{"timeRemaining", "svr2Credentials"}` |
+//! | 441 | the one-time password of the account is missing or wrong |
+//! | 499 | the device lacks a capability that this installation asks for |
+//!
+//! The name in the credentials is the number; with a recovery password it may be the account's id. Receipts, by which others
+//! pay for accounts without a number, are refused with 400: nothing is sold here.
 //!
 //! In the seed dialect keys are optional: such an account cannot be written to before it has uploaded some.
 
@@ -26,16 +31,15 @@ use events::{Aci, Actor, E164};
 use http::StatusCode;
 use projections::Model;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use super::activation::{ActivationRequest, DeviceKeys};
 use super::attributes::{Attributes, AttributesRequest};
-use super::proof::Proofs;
+use super::proof::{Proofs, locked, show_lock_out};
 use crate::config::Dialect;
 use crate::http::accounts::identity::IdentityResponse;
 use crate::http::extract::{Agent, Basic, Json, StrictBasic};
 use crate::http::layers::Asked;
-use crate::http::problem::{Problem, chain};
+use crate::http::problem::Problem;
 use crate::http::violations::Violations;
 use crate::http::wire::{Base64, Object, non_empty};
 use crate::state::Api;
@@ -51,6 +55,10 @@ pub struct RegisterRequest {
     pub recovery_password: Option<Base64<Vec<u8>>>,
     /// What the client says of its device and account.
     pub account_attributes: Option<Object<AttributesRequest>>,
+    /// A receipt that stands in for a number. Not taken here.
+    pub receipt_credential_presentation: Option<Box<str>>,
+    /// A one-time password of the existing account.
+    pub totp: Option<u32>,
     /// Whether to do without a transfer from the existing device.
     pub skip_device_transfer: Option<bool>,
     /// The account's identity key.
@@ -83,7 +91,7 @@ impl RegisterRequest {
     }
 
     /// The command, if the rules hold that its parts have by themselves.
-    fn command(
+    async fn command(
         mut self,
         api: &Api,
         basic: &Basic,
@@ -109,9 +117,18 @@ impl RegisterRequest {
             session_id: self.session_id,
             recovery_password,
         };
+        if self.receipt_credential_presentation.is_some() {
+            return Err(Problem::bad_request(
+                "accounts without a number are not given",
+            ));
+        }
         violations.check(proof.is_one(), "exactlyOneProof must be true");
         violations.refuse_in(dialect)?;
-        let number: E164 = basic.username.0.parse().map_err(|_| proof.of_no_number())?;
+        let capable = &attributes.device.traits.capabilities;
+        if dialect == Dialect::Deployed && !capable.is_superset(&api.config.required_capabilities) {
+            return Err(outdated("Missing required device capability"));
+        }
+        let number = number(api, &basic.username.0, &proof).await?;
         Ok(RegisterAccount {
             proof: proof.parse(dialect)?,
             pni: api.pnis.pni_of(&number),
@@ -128,6 +145,7 @@ impl RegisterRequest {
             },
             protection: attributes.protection,
             lock_offered,
+            one_time_password: self.totp,
             skip_device_transfer: self.skip_device_transfer.unwrap_or_default(),
             policy: api.config.verification.clone(),
         })
@@ -179,27 +197,39 @@ impl Attributes {
     }
 }
 
-impl From<RegisterAccountRefused> for Problem {
-    fn from(refused: RegisterAccountRefused) -> Self {
-        match refused {
-            RegisterAccountRefused::InvalidSignature => Self::unprocessable("Invalid signature"),
-            RegisterAccountRefused::SessionUnknown | RegisterAccountRefused::NotVerified => {
-                Self::unauthorized()
-            }
-            RegisterAccountRefused::NumberMismatch => {
-                Self::bad_request("the session is about another number")
-            }
-            RegisterAccountRefused::RecoveryPasswordRejected => Self::of(StatusCode::FORBIDDEN),
-            RegisterAccountRefused::TransferPossible => Self::empty(StatusCode::CONFLICT),
-            RegisterAccountRefused::RegistrationLock { time_remaining } => {
-                let millis = u64::try_from(time_remaining.as_millis()).unwrap_or(u64::MAX);
-                Self::with(
-                    StatusCode::LOCKED,
-                    &json!({ "timeRemaining": millis, "svr2Credentials": null }),
-                )
-            }
+/// What became of a registration that is refused.
+fn refused(api: &Api, refused: RegisterAccountRefused) -> Problem {
+    match refused {
+        RegisterAccountRefused::InvalidSignature => Problem::unprocessable("Invalid signature"),
+        RegisterAccountRefused::Unproved(unproved) => unproved.into(),
+        RegisterAccountRefused::TransferPossible => Problem::empty(StatusCode::CONFLICT),
+        RegisterAccountRefused::RegistrationLock(lock) => locked(api, lock),
+        RegisterAccountRefused::OneTimePassword => {
+            Problem::of(StatusCode::from_u16(441).expect("a legal status"))
         }
     }
+}
+
+/// 499: the client is too old for this installation.
+fn outdated(message: &'static str) -> Problem {
+    let status = StatusCode::from_u16(499).expect("a legal status");
+    Problem::saying(status, message)
+}
+
+/// The number that the name in the credentials means: itself, or that of the account by this id. Only somebody who brings the
+/// account's own recovery password may name it by its id.
+async fn number(api: &Api, name: &str, proof: &Proofs) -> Result<E164, Problem> {
+    if let Ok(number) = name.parse() {
+        return Ok(number);
+    }
+    let aci: Aci = name.parse().map_err(|_| proof.of_no_number())?;
+    if proof.session_id.is_some() {
+        return Err(proof.of_no_number());
+    }
+    let account = api.queries.accounts().by_aci(aci).await;
+    let account = account.map_err(|error| Problem::unavailable(&error))?;
+    let number = account.and_then(|account| account.number);
+    number.ok_or_else(|| proof.of_no_number())
 }
 
 impl From<Registered> for RegisterResponse {
@@ -219,18 +249,6 @@ impl From<Registered> for RegisterResponse {
     }
 }
 
-/// A failed registration lock voids every password of the account, which the roster has to show before anybody hears of
-/// the refusal.
-async fn show_lock_out(api: &Api) {
-    match api.queries.head().await {
-        Ok(head) => {
-            let (models, within) = (&[Model::Devices], api.config.read_your_writes);
-            api.queries.caught_up(models, head, within).await;
-        }
-        Err(error) => tracing::warn!(cause = %chain(&error), "the lock-out may show a moment late"),
-    }
-}
-
 pub(crate) async fn handler(
     State(api): State<Api>,
     asked: Asked,
@@ -238,20 +256,14 @@ pub(crate) async fn handler(
     agent: Agent,
     Json(request): Json<RegisterRequest>,
 ) -> Result<impl IntoResponse, Problem> {
-    let command = request.command(&api, &basic, agent)?;
+    let command = request.command(&api, &basic, agent).await?;
     let context = asked.by(Actor::Anonymous);
-    let registered = match api.executor.execute(&command, &context).await {
-        Err(Failure::Refused(refused @ RegisterAccountRefused::RegistrationLock { .. })) => {
-            show_lock_out(&api).await;
-            return Err(refused.into());
-        }
-        outcome => outcome?,
-    };
-    let position = api
-        .settled(
-            &registered,
-            &[Model::Accounts, Model::Devices, Model::PreKeys],
-        )
-        .await;
-    Ok((position, Json(RegisterResponse::from(registered.done))))
+    let models = [Model::Accounts, Model::Devices, Model::PreKeys];
+    let outcome = api.perform(&command, &context, &models).await;
+    if let Err(Failure::Refused(RegisterAccountRefused::RegistrationLock(_))) = outcome {
+        show_lock_out(&api).await;
+    }
+    let (registered, position) =
+        outcome.map_err(|failure| Problem::from_failure(failure, |it| refused(&api, it)))?;
+    Ok((position, Json(RegisterResponse::from(registered))))
 }

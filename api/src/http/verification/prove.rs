@@ -11,23 +11,27 @@
 
 use axum::extract::State;
 use axum::response::IntoResponse;
-use commands::Executed;
+use commands::Command;
 use commands::verification::SessionView;
-use commands::verification::submit_proof::{SubmitProof, SubmitProofRefused};
-use events::verification::Proof;
+use commands::verification::submit_proof::{
+    Evidence, RequirePushChallenge, SubmitProof, SubmitProofRefused,
+};
+use events::account::PushToken;
+use events::values::Redacted;
 use events::{Actor, SessionId};
 use http::StatusCode;
 use projections::Model;
 use serde::{Deserialize, Serialize};
 
-use super::create::{PushTokenType, check_pair};
+use super::challenge;
+use super::create::{PushTokenType, pushed_to};
 use super::session::{SessionResponse, known, refusal};
 use crate::http::extract::{Json, Segments};
 use crate::http::layers::Asked;
 use crate::http::problem::Problem;
 use crate::http::violations::Violations;
 use crate::ports::{CaptchaToken, MalformedCaptcha};
-use crate::state::Api;
+use crate::state::{Api, EventPosition};
 
 /// The body. Carrier data is accepted and means nothing.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -68,14 +72,50 @@ async fn assess(api: &Api, captcha: &str) -> Result<bool, Problem> {
         .map_err(|error| Problem::unavailable(&error))
 }
 
-/// The proof that is handed in, and whether it is good. A push challenge goes first; none has ever been issued.
-async fn judged(api: &Api, request: &ProveRequest) -> Result<Option<(Proof, bool)>, Problem> {
-    match (&request.push_challenge, &request.captcha) {
-        (_, Some(captcha)) => Ok(Some((Proof::Captcha, assess(api, captcha).await?))),
-        (Some(_), None) => Ok(Some((Proof::PushChallenge, false))),
-        (None, None) => Ok(None),
+/// The parts of a request, each done for itself: what was achieved stays, even if a later part fails.
+struct Proving<'a> {
+    api: &'a Api,
+    asked: &'a Asked,
+    session: SessionId,
+}
+
+impl Proving<'_> {
+    /// Has a challenge pushed to the client's device: the one that was made first, if there is one.
+    async fn push(&self, to: PushToken) -> Result<Step, Problem> {
+        let command = RequirePushChallenge {
+            session: self.session,
+            fresh_challenge: challenge::mint(self.api),
+            policy: self.api.config.verification.clone(),
+        };
+        let (required, position) = self.run(&command).await?;
+        if let Some(challenge) = required.challenge {
+            challenge::push(self.api, to, challenge);
+        }
+        Ok((required.view, position))
+    }
+
+    async fn submit(&self, evidence: Evidence) -> Result<Step, Problem> {
+        self.run(&SubmitProof {
+            session: self.session,
+            evidence,
+            policy: self.api.config.verification.clone(),
+        })
+        .await
+    }
+
+    async fn run<C: Command<Refused = SubmitProofRefused>>(
+        &self,
+        command: &C,
+    ) -> Result<(C::Done, EventPosition), Problem> {
+        let context = self.asked.by(Actor::Anonymous);
+        let models = [Model::VerificationSessions];
+        let done = self.api.perform(command, &context, &models).await;
+        done.map_err(|failure| Problem::from_failure(failure, refused(self.session)))
     }
 }
+
+/// The session after a part of the request, and the last event of that part.
+type Step = (SessionView, EventPosition);
 
 pub(crate) async fn handler(
     State(api): State<Api>,
@@ -84,33 +124,25 @@ pub(crate) async fn handler(
     Json(request): Json<ProveRequest>,
 ) -> Result<impl IntoResponse, Problem> {
     let mut violations = Violations::default();
-    check_pair(
-        &mut violations,
-        request.push_token.as_deref(),
-        request.push_token_type,
-    );
+    let token = pushed_to(&mut violations, request.push_token, request.push_token_type);
     violations.refuse()?;
-    let submitted: Executed<SessionView> = match judged(&api, &request).await? {
-        None => Executed {
-            done: known(&api, id).await?.view,
-            position: None,
-        },
-        Some((proof, accepted)) => {
-            let command = SubmitProof {
-                session: id,
-                proof,
-                accepted,
-                policy: api.config.verification.clone(),
-            };
-            let submitted = api
-                .executor
-                .execute(&command, &asked.by(Actor::Anonymous))
-                .await;
-            submitted.map_err(|failure| Problem::from_failure(failure, refused(id)))?
-        }
+    let proving = Proving {
+        api: &api,
+        asked: &asked,
+        session: id,
     };
-    let position = api
-        .settled(&submitted, &[Model::VerificationSessions])
-        .await;
-    Ok((position, Json(SessionResponse::new(id, &submitted.done))))
+    let mut step = (known(&api, id).await?.view, EventPosition(None));
+    if let Some(token) = token {
+        step = proving.push(token).await?;
+    }
+    if let Some(challenge) = request.push_challenge {
+        let evidence = Evidence::PushChallenge(Redacted(challenge.into()));
+        step = proving.submit(evidence).await?;
+    }
+    if let Some(captcha) = request.captcha {
+        let accepted = assess(&api, &captcha).await?;
+        step = proving.submit(Evidence::Captcha { accepted }).await?;
+    }
+    let (view, position) = step;
+    Ok((position, Json(SessionResponse::new(id, &view))))
 }

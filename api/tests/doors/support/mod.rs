@@ -14,12 +14,15 @@ use async_trait::async_trait;
 use axum::Router;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use commands::Executor;
-use commands::ports::{CodeMint, DeliveryFailed, VerificationTransport};
+use commands::ports::{
+    CodeMint, DeliveryFailed, Notification, PushFailed, PushTransport, VerificationTransport,
+};
 use crypto::doors::DoorKey;
 use crypto::linking::LinkTokens;
 use crypto::phone::PniDeriver;
 use crypto::secrets::ServerSecrets;
 use crypto::zk::group_send::{self, Token};
+use events::account::PushToken;
 use events::personal::SubjectKeys;
 use events::ports::{Clock as _, Entropy};
 use events::store::PayloadStore;
@@ -33,6 +36,7 @@ use store_postgres::{PgPayloadStore, PgSubjectKeys};
 use subscription::{Subscription, Timing};
 use testkit::environment::{FrozenClock, SeededEntropy};
 use testkit::postgres::TestDatabase;
+use tokio::sync::watch;
 
 pub(crate) use client::{Client, Reply};
 pub(crate) use device::Device;
@@ -64,6 +68,7 @@ pub(crate) struct Door {
 pub(crate) struct Phones {
     pub(crate) sent: Mutex<Vec<(String, String)>>,
     pub(crate) out_of_order: Mutex<Option<DeliveryFailed>>,
+    pub(crate) pushed: watch::Sender<Vec<(PushToken, Notification)>>,
 }
 
 #[async_trait]
@@ -80,6 +85,15 @@ impl VerificationTransport for Phones {
         }
         let message = (number.to_string(), code.to_owned());
         self.sent.lock().unwrap().push(message);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl PushTransport for Phones {
+    async fn push(&self, to: &PushToken, what: &Notification) -> Result<(), PushFailed> {
+        self.pushed
+            .send_modify(|pushed| pushed.push((to.clone(), what.clone())));
         Ok(())
     }
 }
@@ -165,6 +179,7 @@ impl Door {
             entropy,
             verification: phones.clone(),
             codes: Arc::new(FixedCode),
+            push: phones.clone(),
             captchas: Arc::new(BelieveCaptchas),
             uploads: Arc::new(objects),
             link_tokens: LinkTokens::new([1; 32]),

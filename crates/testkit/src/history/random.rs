@@ -61,7 +61,7 @@ impl History {
     fn random_account_event(&mut self, choices: &mut Choices) {
         let account = choices.below(3);
         let (device, generation) = (choices.below(3) + 1, choices.below(4));
-        let event = match choices.below(12) {
+        let event = match choices.below(16) {
             0 | 1 => samples::registered(account, generation),
             2 => samples::reregistered(account, generation),
             3..=5 => samples::linked(device, generation),
@@ -72,7 +72,22 @@ impl History {
                 0 => samples::identity_key(generation),
                 _ => samples::lock_failed(),
             },
-            _ => samples::deleted(account),
+            11 => samples::deleted(account),
+            12 => match choices.below(3) {
+                0 => samples::username_dropped(generation),
+                1 => samples::link_changed(generation),
+                _ => samples::username_confirmed(generation),
+            },
+            13 => match choices.below(3) {
+                0 => samples::push_token(device, generation),
+                1 => samples::renamed(device, generation),
+                _ => samples::access_changed(generation),
+            },
+            14 => samples::totp(device, choices.below(6)),
+            _ => match choices.below(2) {
+                0 => samples::moved_away(account, generation),
+                _ => samples::moved_back(account, generation),
+            },
         };
         self.then(StreamId::account(samples::aci(account)), event);
     }
@@ -99,8 +114,9 @@ impl History {
         };
         let kind = [PreKeyKind::Ec, PreKeyKind::Kyber][choices.below(2) as usize];
         let page = choices.below(3);
-        let event = match choices.below(3) {
-            0 => samples::uploaded(kind, page, 5),
+        let event = match choices.below(6) {
+            0 | 1 => samples::uploaded(kind, page, 5),
+            2 => samples::keys_dropped(),
             _ => samples::taken(
                 kind,
                 page,

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 
 use events::account::{
-    Access, AccountDeleted, AccountEvent, AccountRegistered, AccountReregistered,
-    AttributesChanged, DeviceLinked, DeviceRemoved, DeviceSeen, DeviceTraits, IdentityKeySet,
-    IdentityKeys, NewDevice, Protection, PushToken, RegistrationLockFailed,
+    Access, AccessChanged, AccountDeleted, AccountEvent, AccountRegistered, AccountReregistered,
+    AttributesChanged, DeviceLinked, DeviceRemoved, DeviceRenamed, DeviceSeen, DeviceTraits,
+    HeldUsername, IdentityKeySet, IdentityKeys, NewDevice, NumberChanged, Protection, PushToken,
+    PushTokenChanged, RegistrationLockFailed, TotpKeyConfirmed, TotpKeyMetadataSet, TotpKeyRemoved,
+    UsernameConfirmed, UsernameDropped, UsernameLink, UsernameLinkChanged,
 };
 use events::ids::{DeviceAddress, IdentityKind, PreKeyId};
-use events::keys::{KeysEvent, OneTimePreKeyTaken, PreKeyKind, PreKeysUploaded};
+use events::keys::{KeysEvent, OneTimePreKeyTaken, PreKeyKind, PreKeysDropped, PreKeysUploaded};
 use events::mailbox::{
     EnvelopeKind, MailboxEvent, MessageQueued, MessageSource, MessagesDelivered, MessagesExpired,
 };
@@ -21,13 +23,15 @@ use events::values::Capability;
 use events::values::hashes::{LinkTokenHash, SaltedHash, UnidentifiedAccessKey};
 use events::values::keys::EcPublicKey;
 use events::values::profile::{AvatarKey, ProfileKeyCommitment, ProfileVersion};
+use events::values::totp::{TotpKeyId, TotpMetadata};
+use events::values::username::{EncryptedUsername, UsernameHash};
 use events::verification::{
     CodeRejected, CodeSent, CodeUndelivered, NumberVerified, Proof, ProofRequired, ProofSubmitted,
     SessionStarted, Transport, VerificationEvent,
 };
 use events::{
-    Aci, DeviceId, E164, Generation, MessageGuid, Payload, PayloadId, PayloadRef, Personal, Pni,
-    RegistrationId, SessionId, Timestamp,
+    Aci, DeviceId, E164, Generation, LinkHandle, MessageGuid, Payload, PayloadId, PayloadRef,
+    Personal, Pni, RegistrationId, SessionId, Timestamp,
 };
 use uuid::Uuid;
 
@@ -222,6 +226,120 @@ pub fn lock_failed() -> AccountEvent {
 /// Account `n` is deleted.
 pub fn deleted(n: u32) -> AccountEvent {
     AccountDeleted { pni: pni(n) }.into()
+}
+
+/// Another number of account `n`, and its pseudonym.
+pub fn second_number(n: u32) -> (E164, Pni) {
+    (number(n + 50), pni(n + 50))
+}
+
+/// Account `n` moves to its second number, and device 1 with it.
+pub fn moved_away(n: u32, key: u32) -> AccountEvent {
+    let to = second_number(n);
+    moved(to, pni(n), key)
+}
+
+/// Account `n` moves back to its first number, and device 1 with it.
+pub fn moved_back(n: u32, key: u32) -> AccountEvent {
+    let (_, former) = second_number(n);
+    moved((number(n), pni(n)), former, key)
+}
+
+fn moved((number, pni): (E164, Pni), former: Pni, key: u32) -> AccountEvent {
+    let registration_id = RegistrationId::try_from(key % 16_000 + 1).expect("it is in range");
+    NumberChanged {
+        number: number.into(),
+        pni,
+        former,
+        identity_key: key.is_multiple_of(2).then(|| ec_key(key)),
+        registration_ids: [(device(1), registration_id)].into(),
+    }
+    .into()
+}
+
+/// The hash of username `n`.
+pub fn username(n: u32) -> UsernameHash {
+    UsernameHash([u8::try_from(n % 251).expect("it is small"); 32])
+}
+
+/// The link to username `n`.
+pub fn username_link(n: u32) -> UsernameLink {
+    let encrypted = EncryptedUsername::try_from(format!("name {n}").into_bytes());
+    UsernameLink {
+        handle: LinkHandle::from_uuid(uuid(0x117, n)),
+        encrypted: encrypted.expect("it is short").into(),
+    }
+}
+
+/// The account has username `n`; odd ones have a link.
+pub fn username_confirmed(n: u32) -> AccountEvent {
+    UsernameConfirmed {
+        hash: username(n),
+        link: (!n.is_multiple_of(2)).then(|| username_link(n)),
+        former: None,
+    }
+    .into()
+}
+
+/// The account gives username `n` up.
+pub fn username_dropped(n: u32) -> AccountEvent {
+    let former = HeldUsername {
+        hash: username(n),
+        until: Timestamp::MAX,
+    };
+    UsernameDropped { former }.into()
+}
+
+/// The account's link leads to username `n`; even ones are no link at all.
+pub fn link_changed(n: u32) -> AccountEvent {
+    UsernameLinkChanged {
+        link: (!n.is_multiple_of(2)).then(|| username_link(n)),
+    }
+    .into()
+}
+
+/// A device is woken by token `n`; even ones are no token at all.
+pub fn push_token(id: u32, n: u32) -> AccountEvent {
+    let token = PushToken::Fcm(format!("push-{n}").into());
+    PushTokenChanged {
+        device: device(id),
+        push: (!n.is_multiple_of(2)).then(|| token.into()),
+        agent: n.is_multiple_of(2).then(|| "OWA".into()),
+    }
+    .into()
+}
+
+/// A device gets name `n`.
+pub fn renamed(id: u32, n: u32) -> AccountEvent {
+    let name = format!("renamed {n}").into_bytes();
+    DeviceRenamed {
+        device: device(id),
+        name: name.try_into().expect("it is short"),
+    }
+    .into()
+}
+
+/// The account is reached in way `n`.
+pub fn access_changed(n: u32) -> AccountEvent {
+    AccessChanged { access: access(n) }.into()
+}
+
+/// One of the things that can happen to key `id` for one-time passwords.
+pub fn totp(id: u32, n: u32) -> AccountEvent {
+    let key_id = TotpKeyId(id);
+    let fill = u8::try_from(n % 251).expect("it is small");
+    let metadata = TotpMetadata::try_from(vec![fill; TotpMetadata::LEN]).expect("it has the size");
+    let metadata = metadata.into();
+    match n % 3 {
+        0 => TotpKeyRemoved { key_id }.into(),
+        1 => TotpKeyMetadataSet { key_id, metadata }.into(),
+        _ => TotpKeyConfirmed { key_id, metadata }.into(),
+    }
+}
+
+/// A device's keys are void.
+pub fn keys_dropped() -> KeysEvent {
+    PreKeysDropped {}.into()
 }
 
 fn page_id(page: u32) -> PayloadId {

@@ -1,0 +1,25 @@
+//! `DELETE /v1/accounts/username_hash`: the account gives its username up. 204, whether or not it had one.
+
+use axum::extract::State;
+use axum::response::IntoResponse;
+use commands::username::DropUsername;
+use http::StatusCode;
+use projections::Model;
+
+use crate::http::extract::Authenticated;
+use crate::http::layers::Asked;
+use crate::http::problem::Problem;
+use crate::state::Api;
+
+pub(crate) async fn handler(
+    State(api): State<Api>,
+    asked: Asked,
+    caller: Authenticated,
+) -> Result<impl IntoResponse, Problem> {
+    let command = DropUsername {
+        aci: caller.address.aci,
+    };
+    let context = asked.by(caller.actor());
+    let ((), position) = api.perform(&command, &context, &[Model::Accounts]).await?;
+    Ok((StatusCode::NO_CONTENT, position))
+}

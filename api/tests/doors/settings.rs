@@ -183,7 +183,7 @@ async fn a_device_with_a_push_token_proves_itself_by_what_is_pushed_to_it() {
         let pushed = pushed.wait_for(|pushed| pushed.len() == count).await;
         let pushed = pushed.unwrap();
         let (to, Notification::VerificationChallenge(challenge)) = &pushed[count - 1] else {
-            panic!("{pushed:?}");
+            panic!("something else was pushed");
         };
         (to.clone(), challenge.0.to_string())
     };
@@ -191,17 +191,17 @@ async fn a_device_with_a_push_token_proves_itself_by_what_is_pushed_to_it() {
     assert!(to == PushToken::Fcm("first".into()));
     assert!(challenge.len() == 32 && challenge.bytes().all(|it| it.is_ascii_hexdigit()));
 
-    let patch = async |body: Value| client.json("PATCH", &path, body).await;
+    let prove = async |body: Value| client.json("PATCH", &path, body).await;
     let wrong = json!({ "pushChallenge": "00".repeat(16) });
-    let refused = patch(wrong).await.expect(403);
+    let refused = prove(wrong).await.expect(403);
     assert_eq!(refused["allowedToRequestCode"], false);
-    patch(json!({ "pushToken": "second", "pushTokenType": "apn" }))
+    prove(json!({ "pushToken": "second", "pushTokenType": "apn" }))
         .await
         .expect(200);
     let (to, again) = pushed(2).await;
     assert!(to == PushToken::Apn("second".into()));
     assert_eq!(again, challenge, "the challenge stays");
-    let proved = patch(json!({ "pushChallenge": challenge }))
+    let proved = prove(json!({ "pushChallenge": challenge }))
         .await
         .expect(200);
     assert_eq!(
@@ -212,9 +212,9 @@ async fn a_device_with_a_push_token_proves_itself_by_what_is_pushed_to_it() {
         (&json!(true), &json!([]))
     );
     let ignored = json!({ "pushChallenge": "x", "pushToken": "third", "pushTokenType": "apn" });
-    patch(ignored).await.expect(200);
+    prove(ignored).await.expect(200);
     assert_eq!(door.phones.pushed.borrow().len(), 2);
-    patch(json!({ "pushToken": "t" })).await.expect(422);
+    prove(json!({ "pushToken": "t" })).await.expect(422);
 }
 
 #[tokio::test]

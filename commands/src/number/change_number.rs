@@ -289,7 +289,8 @@ impl ChangeNumber {
         })
     }
 
-    /// Lets go of the number that the account had: now, or before this command was cut short the last time.
+    /// Lets go of the number that the account had, and of the keys that its devices had for it: now, or before this
+    /// command was cut short the last time.
     async fn leave(
         &self,
         work: &mut Work<'_>,
@@ -305,6 +306,7 @@ impl ChangeNumber {
             let number = work.load::<Number>(pni).await?;
             if number.holder == Some(self.aci) {
                 let aci = self.aci;
+                pni_keys::drop_all(work, live, pni).await?;
                 work.record(&number, [NumberLeft { aci, heir }]);
             }
         }
@@ -325,7 +327,8 @@ impl ChangeNumber {
                     device: self.caller,
                 }),
                 destination: self.aci.into(),
-                content: Some(work.payload(Bytes::clone(&message.content))),
+                content: Some(work.payload_of(message.guid, Bytes::clone(&message.content))),
+                share: None,
                 urgent: true,
                 story: false,
                 updated_pni: Some(self.pni),
@@ -346,8 +349,8 @@ impl Command for ChangeNumber {
         Some(StreamId::number(self.pni))
     }
 
-    /// Writes the end of the account that holds the number, the claim, the keys, the account, what it leaves, and what
-    /// its devices are told. Cut short before the account, nobody holds the number: its holder is gone, the claim is an
+    /// Writes the end of the account that holds the number, the claim, the keys, the account, what it leaves (its former
+    /// keys first: while the claim stands, nobody else has keys there), and what its devices are told. Cut short before the account, nobody holds the number: its holder is gone, the claim is an
     /// orphan, and the keys stand in streams of an identity that the account does not have. After it, the claim on the
     /// earlier number is an orphan.
     async fn run(&self, work: &mut Work<'_>) -> Result<Moved, Stop<ChangeNumberRefused>> {

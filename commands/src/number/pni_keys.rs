@@ -95,3 +95,12 @@ pub(super) async fn record(
     }
     Ok(())
 }
+
+/// Makes the keys of all devices for an earlier number void.
+pub(super) async fn drop_all(
+    work: &mut Work<'_>,
+    account: &Live,
+    pni: Pni,
+) -> Result<(), Unavailable> {
+    record(work, account, pni, &NewPniKeys::default()).await
+}

@@ -543,8 +543,9 @@ async fn has_moved(world: &World) {
 
 #[tokio::test]
 async fn moving_to_the_number_of_another_account() {
-    // The other account, its username, the claim, keys of two devices, the account, its earlier number, a mailbox.
-    cut_everywhere(8, moving, async |world, outcome, _| {
+    // The other account, its username, the claim, keys of two devices, the account, its devices' earlier keys, its
+    // earlier number, a mailbox.
+    cut_everywhere(10, moving, async |world, outcome, _| {
         assert_eq!(outcome.unwrap().done.pni, pni(2));
         has_moved(world).await;
     })
@@ -553,7 +554,7 @@ async fn moving_to_the_number_of_another_account() {
 
 #[tokio::test]
 async fn a_number_whose_change_was_cut_off_can_be_registered() {
-    for cut in 0..=8 {
+    for cut in 0..=10 {
         let (world, change) = moving().await;
         world.store.cut_after(cut);
         world.store.cut_after(cut);

@@ -50,7 +50,7 @@ async fn the_first_free_username_in_the_list_is_kept_for_five_minutes() {
     assert_eq!(world.run(&reserve_username(2, &[7, 8])).await, username(8));
     let refused = world.refused(&reserve_username(2, &[7])).await;
     assert_eq!(refused, ReserveUsernameRefused::AllTaken);
-    world.clock.advance(RESERVATION - MINUTE);
+    world.clock.advance(RESERVATION.saturating_sub(MINUTE));
     assert!(!world.may_reserve(2, 7).await);
     world.clock.advance(MINUTE);
     assert!(world.may_reserve(2, 7).await);
@@ -68,7 +68,7 @@ async fn reserving_again_keeps_it_longer_and_never_shorter() {
     world.run(&confirm_username(1, 7)).await;
     world.run(&DropUsername { aci: aci(1) }).await;
     world.run(&reserve_username(1, &[7])).await;
-    world.clock.advance(HOLD - MINUTE);
+    world.clock.advance(HOLD.saturating_sub(MINUTE));
     assert!(!world.may_reserve(2, 7).await, "it is held for seven days");
     world.clock.advance(MINUTE);
     assert!(world.may_reserve(2, 7).await);
@@ -187,7 +187,7 @@ async fn registering_again_keeps_the_username_for_three_days_and_its_link_for_th
         world.run(&register(1)).await;
         let live = world.live(1).await;
         assert_eq!(live.usernames.confirmed, None);
-        world.clock.advance(RECLAIM - MINUTE);
+        world.clock.advance(RECLAIM.saturating_sub(MINUTE));
         assert!(!world.may_reserve(2, 8).await);
         assert!(world.may_reserve(2, 7).await, "holds are dropped");
         if back {

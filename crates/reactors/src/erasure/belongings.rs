@@ -55,6 +55,11 @@ impl Belongings {
             AccountEvent::AccountRegistered(e) => self.holds(e.pni, &e.primary),
             AccountEvent::AccountReregistered(e) => self.holds(e.pni, &e.primary),
             AccountEvent::DeviceLinked(e) => self.has(&e.device),
+            // What it had under the earlier number is void by events of its own, and others may have come there since.
+            AccountEvent::NumberChanged(e) => {
+                self.numbers.remove(&e.former);
+                self.numbers.insert(e.pni);
+            }
             AccountEvent::AccountDeleted(e) => {
                 self.numbers.insert(e.pni);
                 self.deleted_before = self.deleted.replace(at);

@@ -36,6 +36,10 @@ impl KeyPages {
                     self.ended.insert(e.page);
                 }
             }
+            KeysEvent::PreKeysDropped(_) => {
+                let pages = self.pages.drain().map(|(_, (page, _))| page);
+                self.ended.extend(pages.chain(self.last_resort.take()));
+            }
             KeysEvent::SignedPreKeyRotated(_) => {}
         }
     }

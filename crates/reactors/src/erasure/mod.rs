@@ -114,7 +114,9 @@ impl Erasure {
                 self.remember(e);
                 self.replaced(fact).await
             }
-            AnyEvent::Keys(KeysEvent::LastResortPreKeySet(_)) => self.replaced(fact).await,
+            AnyEvent::Keys(KeysEvent::LastResortPreKeySet(_) | KeysEvent::PreKeysDropped(_)) => {
+                self.replaced(fact).await
+            }
             AnyEvent::Keys(KeysEvent::OneTimePreKeyTaken(e)) => {
                 let spent = usize::from(e.index) + 1 == self.keys_on(e.page, fact).await?;
                 Ok(Vec::from_iter(spent.then_some(e.page)))

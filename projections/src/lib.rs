@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod account_activity;
 pub mod accounts;
 pub mod devices;
 pub mod inbox;

@@ -9,12 +9,6 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use subscription::{Progress, Standing};
 
-use crate::accounts::AccountQueries;
-use crate::devices::DeviceQueries;
-use crate::inbox::InboxQueries;
-use crate::pre_keys::PreKeyQueries;
-use crate::profiles::ProfileQueries;
-use crate::verification_sessions::VerificationSessionQueries;
 use crate::{Model, QueryError};
 
 /// All questions that can be put to the read models. Cheap to clone.
@@ -68,34 +62,9 @@ impl Queries {
         }
     }
 
-    /// Accounts: who they are and how they are reached.
-    pub fn accounts(&self) -> AccountQueries {
-        AccountQueries(self.pool.clone())
-    }
-
-    /// Devices: which there are and how each proves who it is.
-    pub fn devices(&self) -> DeviceQueries {
-        DeviceQueries(self.pool.clone())
-    }
-
-    /// Pre-keys: how many are left.
-    pub fn pre_keys(&self) -> PreKeyQueries {
-        PreKeyQueries(self.pool.clone())
-    }
-
-    /// Inboxes: what waits for whom.
-    pub fn inbox(&self) -> InboxQueries {
-        InboxQueries(self.pool.clone())
-    }
-
-    /// Profiles: what accounts show of themselves.
-    pub fn profiles(&self) -> ProfileQueries {
-        ProfileQueries(self.pool.clone())
-    }
-
-    /// Verification sessions: how far they are.
-    pub fn verification_sessions(&self) -> VerificationSessionQueries {
-        VerificationSessionQueries(self.pool.clone())
+    /// Where the questions go; each read model's own ones are handed out by a method of its name (`registry.rs`).
+    pub(crate) const fn pool(&self) -> &PgPool {
+        &self.pool
     }
 
     /// Waits until all of `models` have come as far as `position`; tells whether they did `within` the time.

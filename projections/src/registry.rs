@@ -1,4 +1,4 @@
-//! The list of read models. To add one: a folder, a line here, a migration.
+//! The list of read models. To add one: a folder, and a line here.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use subscription::{Progress, Projection};
 
+use crate::Queries;
 use crate::read_model::{Projected, ReadModel};
-use crate::{accounts, devices, inbox, pre_keys, profiles, verification_sessions};
 
 macro_rules! read_models {
-    ($($(#[$doc:meta])* $name:ident = $model:ty;)+) => {
+    ($($(#[$doc:meta])* $name:ident in $folder:ident $(answers $queries:ident)?;)+) => {
         /// A read model, by name.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Model {
@@ -24,40 +24,51 @@ macro_rules! read_models {
             /// The name: what its checkpoint, lease and metrics are filed under.
             pub const fn name(self) -> &'static str {
                 match self {
-                    $(Self::$name => <$model as ReadModel>::NAME,)+
+                    $(Self::$name => <crate::$folder::$name as ReadModel>::NAME,)+
                 }
             }
 
             /// The version of its tables.
             pub const fn version(self) -> u32 {
                 match self {
-                    $(Self::$name => <$model as ReadModel>::VERSION,)+
+                    $(Self::$name => <crate::$folder::$name as ReadModel>::VERSION,)+
                 }
             }
 
             /// What builds it from the log.
             pub fn projection(self) -> Arc<dyn Projection> {
                 match self {
-                    $(Self::$name => Arc::new(Projected::<$model>::default()),)+
+                    $(Self::$name => Arc::new(Projected::<crate::$folder::$name>::default()),)+
                 }
             }
+        }
+
+        impl Queries {
+            $($(
+                #[doc = concat!("What [`", stringify!($folder), "`](crate::", stringify!($folder), ") can be asked.")]
+                pub fn $folder(&self) -> crate::$folder::$queries {
+                    crate::$folder::$queries(self.pool().clone())
+                }
+            )?)+
         }
     };
 }
 
 read_models! {
     /// Who has an account, and how it is reached.
-    Accounts = accounts::Accounts;
+    Accounts in accounts answers AccountQueries;
     /// Which devices there are, and how each proves who it is.
-    Devices = devices::Devices;
+    Devices in devices answers DeviceQueries;
     /// How many one-time pre-keys each device has left.
-    PreKeys = pre_keys::PreKeys;
+    PreKeys in pre_keys answers PreKeyQueries;
     /// What waits for each device.
-    Inbox = inbox::Inbox;
+    Inbox in inbox answers InboxQueries;
     /// What accounts show of themselves.
-    Profiles = profiles::Profiles;
+    Profiles in profiles answers ProfileQueries;
     /// How far each proof of a phone number has come.
-    VerificationSessions = verification_sessions::VerificationSessions;
+    VerificationSessions in verification_sessions answers VerificationSessionQueries;
+    /// How much each account does and receives, day by day.
+    AccountActivity in account_activity answers AccountActivityQueries;
 }
 
 impl Model {

@@ -4,6 +4,7 @@ mod appender;
 pub mod embedded;
 mod follow;
 mod keys;
+mod migrations;
 mod options;
 mod payloads;
 mod read;
@@ -13,13 +14,11 @@ mod types;
 mod wake;
 
 pub use keys::PgSubjectKeys;
+pub use migrations::MIGRATOR;
 pub use options::{MAX_APPEND_BYTES, MAX_APPEND_EVENTS, Options};
 pub use payloads::PgPayloadStore;
 pub use store::PgEventStore;
 pub use types::StartError;
-
-/// Everything that Heliograph keeps in Postgres: the log, the payloads, the subject keys, the read models.
-pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations");
 
 /// Any error as the cause inside one of the port's errors.
 fn cause(

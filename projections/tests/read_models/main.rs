@@ -5,6 +5,7 @@
     reason = "a test that cannot get at its rows has failed"
 )]
 
+mod account_activity;
 mod accounts;
 mod devices;
 mod inbox;

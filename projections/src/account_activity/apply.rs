@@ -1,0 +1,233 @@
+//! From events to counts.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use events::account::AccountEvent;
+use events::codec::{AnyEvent, Fact};
+use events::mailbox::{MailboxEvent, MessageQueued};
+use events::{Aci, Family, Position, ServiceId};
+use sqlx::PgConnection;
+use sqlx::postgres::PgRow;
+use subscription::Unfit;
+
+use super::{Counts, Day, TABLE};
+use crate::columns::{BoxError, column, get};
+use crate::read_model::{ReadModel, id_of};
+
+/// The read model.
+pub(crate) struct AccountActivity;
+
+type Key = (Aci, Day);
+
+/// A row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Row {
+    aci: Aci,
+    pub(super) day: Day,
+    /// The last event that was counted: one that comes again is not counted again.
+    as_of: Position,
+    pub(super) counts: Counts,
+}
+
+/// What a stretch of the log adds.
+#[derive(Default)]
+pub(crate) struct Changes {
+    /// Accounts that lose all rows, before anything else is done.
+    wiped: Vec<Aci>,
+    /// What each event adds to a day, in order.
+    added: BTreeMap<Key, Vec<(Position, Counts)>>,
+}
+
+impl Changes {
+    fn add(&mut self, aci: Aci, fact: &Fact, add: impl FnOnce(&mut Counts)) {
+        let key = (aci, Day::of(fact.metadata.at));
+        let added = self.added.entry(key).or_default();
+        // An event can count twice for one account: who writes to themselves sends and receives.
+        match added.last_mut() {
+            Some((position, counts)) if *position == fact.position => add(counts),
+            _ => {
+                let mut counts = Counts::default();
+                add(&mut counts);
+                added.push((fact.position, counts));
+            }
+        }
+    }
+
+    fn apply_mailbox(&mut self, fact: &Fact, aci: Aci, event: &MailboxEvent) {
+        let number_of = |guids: &[_]| guids.len() as u64;
+        match event {
+            MailboxEvent::MessageQueued(message) => {
+                self.add(aci, fact, |counts| counts.received += 1);
+                if let Some(sender) = sender(message) {
+                    self.add(sender, fact, |counts| counts.sent += 1);
+                }
+            }
+            MailboxEvent::MessagesDelivered(e) => {
+                self.add(aci, fact, |counts| counts.delivered += number_of(&e.guids));
+            }
+            MailboxEvent::MessagesExpired(e) => {
+                self.add(aci, fact, |counts| counts.expired += number_of(&e.guids));
+            }
+        }
+    }
+
+    fn apply_account(&mut self, fact: &Fact, aci: Aci, event: &AccountEvent) {
+        // Whatever else can happen to an account changes it.
+        let AccountEvent::AccountDeleted(_) = event else {
+            return self.add(aci, fact, |counts| counts.changes += 1);
+        };
+        let days = (aci, Day(0))..=(aci, Day(u32::MAX));
+        let gone: Vec<_> = self.added.range(days).map(|(key, _)| *key).collect();
+        for key in gone {
+            self.added.remove(&key);
+        }
+        self.wiped.push(aci);
+    }
+}
+
+fn sender(message: &MessageQueued) -> Option<Aci> {
+    match message.source?.service_id {
+        ServiceId::Aci(aci) => Some(aci),
+        ServiceId::Pni(_) => None,
+    }
+}
+
+#[async_trait]
+impl ReadModel for AccountActivity {
+    const NAME: &'static str = "account_activity";
+    const VERSION: u32 = 1;
+    const FAMILIES: &'static [Family] = &[Family::Mailbox, Family::Account];
+    const TABLES: &'static [&'static str] = &[TABLE];
+
+    type Changes = Changes;
+
+    fn fold(facts: &[&Fact]) -> Result<Changes, Unfit> {
+        let mut changes = Changes::default();
+        for fact in facts {
+            if let AnyEvent::Mailbox(event) = &fact.event {
+                let address = id_of(fact, fact.stream.as_mailbox())?;
+                changes.apply_mailbox(fact, address.aci, event);
+            }
+            if let AnyEvent::Account(event) = &fact.event {
+                let aci = id_of(fact, fact.stream.as_account())?;
+                changes.apply_account(fact, aci, event);
+            }
+        }
+        Ok(changes)
+    }
+
+    async fn write(connection: &mut PgConnection, changes: Changes) -> Result<(), sqlx::Error> {
+        wipe(connection, &changes.wiped).await?;
+        let keys: Vec<_> = changes.added.keys().copied().collect();
+        let mut rows: BTreeMap<_, _> = load(connection, &keys)
+            .await?
+            .into_iter()
+            .map(|row| ((row.aci, row.day), row))
+            .collect();
+        for ((aci, day), added) in changes.added {
+            let row = rows.entry((aci, day)).or_insert_with(|| Row::new(aci, day));
+            for (position, counts) in added {
+                row.count(position, counts);
+            }
+        }
+        store(connection, &rows.into_values().collect::<Vec<_>>()).await
+    }
+}
+
+impl Row {
+    fn new(aci: Aci, day: Day) -> Self {
+        Self {
+            aci,
+            day,
+            as_of: Position::START,
+            counts: Counts::default(),
+        }
+    }
+
+    fn count(&mut self, position: Position, added: Counts) {
+        if position <= self.as_of {
+            return;
+        }
+        self.as_of = position;
+        self.counts.received += added.received;
+        self.counts.sent += added.sent;
+        self.counts.delivered += added.delivered;
+        self.counts.expired += added.expired;
+        self.counts.changes += added.changes;
+    }
+}
+
+/// Reads a row; `days` is its day as a number.
+pub(super) fn read(row: &PgRow) -> Result<Row, BoxError> {
+    let count = |column| Ok::<_, BoxError>(u64::try_from(get::<i64>(row, column)?)?);
+    Ok(Row {
+        aci: Aci::from_uuid(get(row, "aci")?),
+        day: Day(u32::try_from(get::<i32>(row, "days")?)?),
+        as_of: Position(count("as_of")?),
+        counts: Counts {
+            received: count("received")?,
+            sent: count("sent")?,
+            delivered: count("delivered")?,
+            expired: count("expired")?,
+            changes: count("changes")?,
+        },
+    })
+}
+
+async fn wipe(connection: &mut PgConnection, accounts: &[Aci]) -> Result<(), sqlx::Error> {
+    if !accounts.is_empty() {
+        sqlx::query("DELETE FROM account_activity_v1 WHERE aci = ANY($1)")
+            .bind(column(accounts, |aci| aci.uuid()))
+            .execute(connection)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn load(connection: &mut PgConnection, keys: &[Key]) -> Result<Vec<Row>, sqlx::Error> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query(
+        "SELECT a.*, wanted.days FROM account_activity_v1 a
+         JOIN unnest($1::uuid[], $2::integer[]) AS wanted(aci, days)
+           ON a.aci = wanted.aci AND a.day = '1970-01-01'::date + wanted.days",
+    )
+    .bind(column(keys, |(aci, _)| aci.uuid()))
+    .bind(column(keys, |(_, day)| day.to_i32()))
+    .fetch_all(connection)
+    .await?;
+    rows.iter()
+        .map(read)
+        .collect::<Result<_, _>>()
+        .map_err(sqlx::Error::Decode)
+}
+
+async fn store(connection: &mut PgConnection, rows: &[Row]) -> Result<(), sqlx::Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    sqlx::query(
+        "INSERT INTO account_activity_v1 (aci, as_of, received, sent, delivered, expired, changes, day)
+         SELECT aci, as_of, received, sent, delivered, expired, changes, '1970-01-01'::date + days
+         FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+                     $8::integer[])
+              AS t(aci, as_of, received, sent, delivered, expired, changes, days)
+         ON CONFLICT (aci, day) DO UPDATE SET
+             as_of = excluded.as_of, received = excluded.received, sent = excluded.sent,
+             delivered = excluded.delivered, expired = excluded.expired, changes = excluded.changes",
+    )
+    .bind(column(rows, |row| row.aci.uuid()))
+    .bind(column(rows, |row| row.as_of.to_i64()))
+    .bind(column(rows, |row| count(row.counts.received)))
+    .bind(column(rows, |row| count(row.counts.sent)))
+    .bind(column(rows, |row| count(row.counts.delivered)))
+    .bind(column(rows, |row| count(row.counts.expired)))
+    .bind(column(rows, |row| count(row.counts.changes)))
+    .bind(column(rows, |row| row.day.to_i32()))
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -36,5 +36,12 @@ CREATE TABLE projection.parked_events (
     PRIMARY KEY (model, position)
 );
 
+-- Which log all this comes from: positions of one mean nothing in another.
+CREATE TABLE projection.log (
+    one         boolean PRIMARY KEY DEFAULT true CHECK (one),
+    place       text    NOT NULL CHECK (place IN ('postgres', 'cluster')),
+    first_event uuid
+);
+
 -- The read models themselves. Queries name the tables without a schema: the connection's search_path says which copy.
 CREATE SCHEMA read_models;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::BoxStream;
+use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::EventId;
@@ -298,6 +299,43 @@ pub trait EventStore: Send + Sync + 'static {
 
     /// The position of the last event, over all nodes.
     async fn head(&self) -> Result<Position, ReadError>;
+
+    /// Everything of `families` after `after` up to `through`, which is not past the head, in stretches of at most
+    /// `limit` events: page after page of [`Self::read_all`], unless the store knows a quicker way through a long log.
+    fn scan(
+        &self,
+        after: Position,
+        through: Position,
+        families: &[Family],
+        limit: usize,
+    ) -> BoxStream<'_, Result<Batch, ReadError>> {
+        let families = families.to_vec();
+        stream::try_unfold((after, families), move |(after, families)| async move {
+            if after >= through {
+                return Ok(None);
+            }
+            let mut batch = self.read_all(after, &families, limit).await?;
+            if batch.through >= through {
+                batch.events.retain(|event| event.position <= through);
+                batch.through = through;
+            } else if batch.through <= after {
+                let what = format!("it ends before {through}, where it was said to reach");
+                return Err(ReadError::Damaged {
+                    position: after,
+                    what,
+                });
+            }
+            let through = batch.through;
+            Ok(Some((batch, (through, families))))
+        })
+        .boxed()
+    }
+
+    /// Whether positions are 1, 2, 3, … without a gap, so that their difference counts events. The port promises only
+    /// that they rise.
+    fn has_dense_positions(&self) -> bool {
+        true
+    }
 }
 
 /// A part of a payload.
@@ -334,4 +372,15 @@ pub trait PayloadStore: Send + Sync + 'static {
         after: Option<PayloadId>,
         limit: usize,
     ) -> Result<Vec<PayloadId>, PayloadsUnavailable>;
+}
+
+/// Takes payloads for a log that stands elsewhere and cannot erase single events.
+///
+/// Two systems cannot commit together: payloads come first, so that no stored event points to bytes that were never kept.
+/// What is left over when the append then fails, or when an append is repeated after its payloads were erased, belongs to no
+/// live event; a sweep removes it.
+#[async_trait]
+pub trait PayloadSink: Send + Sync + 'static {
+    /// Keeps the payloads that are not kept yet. When this returns, they survive the death of any process.
+    async fn keep(&self, payloads: &[Payload]) -> Result<(), PayloadsUnavailable>;
 }

@@ -73,7 +73,7 @@ fn complaint(standing: &Standing) -> Option<String> {
             "{model}: {} events and {:?} behind",
             standing.behind, standing.lag
         )),
-        _ if standing.behind > 0 && standing.lease.is_none() => {
+        _ if standing.behind.events > 0 && standing.lease.is_none() => {
             Some(format!("{model}: no worker has it"))
         }
         ProjectionState::New | ProjectionState::Running => None,

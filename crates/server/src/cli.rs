@@ -39,6 +39,9 @@ pub(crate) enum Command {
     Replay(Replay),
     /// Ask the log what happened.
     Audit(Audit),
+    /// Put a log to the test: does it keep what Heliograph relies on? It leaves its events behind.
+    #[command(hide = true)]
+    StoreContract(StoreContract),
 }
 
 /// `heliograph dev`
@@ -65,12 +68,21 @@ pub(crate) struct Dev {
     /// Use this Postgres instead of a private one.
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     pub(crate) database_url: Option<String>,
+    /// Keep the log on this EventStoreDB or KurrentDB cluster instead of in Postgres.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "EVENTSTORE_URL",
+        hide_env_values = true
+    )]
+    pub(crate) eventstore_url: Option<String>,
 }
 
 /// Where the configuration is.
 #[derive(Debug, Args)]
 pub(crate) struct Configured {
-    /// The configuration (TOML). `HELIOGRAPH_SECTION__KEY` and `DATABASE_URL` in the environment win over it.
+    /// The configuration (TOML). `HELIOGRAPH_SECTION__KEY`, `DATABASE_URL` and `EVENTSTORE_URL` in the environment
+    /// win over it.
     #[arg(long, short, value_name = "FILE", env = "HELIOGRAPH_CONFIG")]
     pub(crate) config: Option<PathBuf>,
 }
@@ -112,6 +124,15 @@ pub(crate) struct DatabaseAccess {
         global = true
     )]
     pub(crate) database_url: Option<String>,
+    /// The cluster that holds the log, if Postgres does not. Without it: that of a running `heliograph dev` in this folder.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "EVENTSTORE_URL",
+        hide_env_values = true,
+        global = true
+    )]
+    pub(crate) eventstore_url: Option<String>,
     /// The data folder of `heliograph dev`.
     #[arg(
         long,
@@ -138,6 +159,22 @@ pub(crate) struct Audit {
     pub(crate) database: DatabaseAccess,
     #[command(subcommand)]
     pub(crate) command: replay::cli::AuditCommand,
+}
+
+/// `heliograph store-contract`
+#[derive(Debug, Args)]
+pub(crate) struct StoreContract {
+    /// The Postgres for payloads and keys, and for the log if no cluster is named. Its schema is brought up to date.
+    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: String,
+    /// The cluster to put to the test.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "EVENTSTORE_URL",
+        hide_env_values = true
+    )]
+    pub(crate) eventstore_url: Option<String>,
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Configuration: one struct a section, from a TOML file and the environment. Unknown keys are errors; secrets are files.
 //!
-//! `HELIOGRAPH_SERVER__HTTP=…` sets `server.http`; `DATABASE_URL` sets `database.url`.
+//! `HELIOGRAPH_SERVER__HTTP=…` sets `server.http`; `DATABASE_URL` sets `database.url`,
+//! `EVENTSTORE_URL` sets `eventstore.url`.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -25,6 +26,8 @@ pub(crate) struct Config {
     #[serde(default)]
     pub(crate) tls: Option<Tls>,
     pub(crate) database: Database,
+    #[serde(default)]
+    pub(crate) eventstore: Option<EventStore>,
     pub(crate) secrets: Secrets,
     #[serde(default)]
     pub(crate) verification: Verification,
@@ -72,7 +75,15 @@ pub(crate) struct Tls {
     pub(crate) key: PathBuf,
 }
 
-/// The Postgres that holds the log and the read models.
+/// The EventStoreDB or KurrentDB cluster that holds the log, if Postgres is not to hold it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EventStore {
+    /// `esdb://…`; better given as `EVENTSTORE_URL`, since it holds a password.
+    pub(crate) url: SecretString,
+}
+
+/// The Postgres that holds payloads, keys and read models, and the log unless `[eventstore]` says otherwise.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Database {
@@ -258,12 +269,13 @@ impl Config {
             figment = figment.merge(Toml::file_exact(file));
         }
         let environment = Env::prefixed("HELIOGRAPH_").split("__");
-        let database = Env::raw()
-            .only(&["DATABASE_URL"])
-            .map(|_| "database.url".into());
+        let url = |name: &'static str, key: &'static str| {
+            Env::raw().only(&[name]).map(move |_| key.into())
+        };
         let config: Self = figment
             .merge(environment)
-            .merge(database)
+            .merge(url("DATABASE_URL", "database.url"))
+            .merge(url("EVENTSTORE_URL", "eventstore.url"))
             .extract()
             .context("the configuration is not complete; see `heliograph serve --help`")?;
         config.check()?;
@@ -338,10 +350,9 @@ mod tests {
     }
 
     #[test]
-    fn the_database_password_is_not_shown() {
-        let config =
-            parse("database.url = \"postgres://u:hunter2@localhost\"\nsecrets.file = \"s\"\n")
-                .unwrap();
-        assert!(!format!("{config:?}").contains("hunter2"));
+    fn passwords_in_addresses_are_not_shown() {
+        let text = "database.url = \"postgres://u:hunter2@localhost\"\nsecrets.file = \"s\"\n\
+                    eventstore.url = \"esdb://u:hunter2@localhost\"\n";
+        assert!(!format!("{:?}", parse(text).unwrap()).contains("hunter2"));
     }
 }

@@ -1,23 +1,29 @@
 //! `replay` and `audit`: commands that need the database and nothing else. A server may run on it meanwhile.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use events::ports::{Clock, Entropy};
 use replay::Environment;
 use replay::cli::Outcome;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use store_postgres::{PgEventStore, PgSubjectKeys};
+use store_postgres::PgSubjectKeys;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Audit, DatabaseAccess, Replay};
 use crate::environment::{SystemClock, SystemEntropy};
 use crate::lifecycle::{Lifecycle, any_signal};
+use crate::log;
 use crate::telemetry::{LogFormat, start_logging};
 
 /// Where a running `dev` leaves the address of its database.
 pub(crate) const URL_FILE: &str = "database.url";
+
+/// Where it leaves that of the cluster which holds its log, if one does.
+pub(crate) const CLUSTER_FILE: &str = "eventstore.url";
 
 /// Connections of one command: rebuilding reads and writes at once.
 const CONNECTIONS: u32 = 8;
@@ -79,24 +85,13 @@ async fn environment(
         .with_context(|| {
             format!("cannot connect to Postgres at {place}; does `heliograph dev` run?")
         })?;
-    let clock = Arc::new(SystemClock);
-    let entropy = Arc::new(SystemEntropy);
-    let stage = &lifecycle.store;
-    let options = store_postgres::Options::new(pool.clone());
-    let store = PgEventStore::start(
-        options,
-        Arc::<SystemClock>::clone(&clock),
-        &stage.tracker,
-        stage.token.clone(),
-    )
-    .await
-    .context("cannot open the log; `heliograph migrate` brings the schema up to date")?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    let cluster = cluster(access)?;
+    let store = log::open(&pool, cluster.as_deref(), &clock, &lifecycle.store).await?;
     Ok(Environment {
-        store: Arc::new(store),
-        keys: Arc::new(PgSubjectKeys::new(
-            pool.clone(),
-            Arc::<SystemEntropy>::clone(&entropy),
-        )),
+        store,
+        keys: Arc::new(PgSubjectKeys::new(pool.clone(), Arc::clone(&entropy))),
         database: pool,
         clock,
         entropy,
@@ -126,4 +121,17 @@ fn url(access: &DatabaseAccess) -> anyhow::Result<String> {
             file.display()
         )
     })
+}
+
+/// The cluster that was named, or that of `dev`, if its database is meant.
+fn cluster(access: &DatabaseAccess) -> anyhow::Result<Option<String>> {
+    if access.eventstore_url.is_some() || access.database_url.is_some() {
+        return Ok(access.eventstore_url.clone());
+    }
+    let file = Path::new(&access.data_dir).join(CLUSTER_FILE);
+    match std::fs::read_to_string(&file) {
+        Ok(url) => Ok(Some(url)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
+    }
 }

@@ -38,6 +38,12 @@ pub(crate) async fn run(arguments: Dev) -> anyhow::Result<ExitCode> {
     };
     // So that `replay` and `audit` find the database of a running `dev`.
     write_private(&folder.join(database::URL_FILE), url.as_bytes())?;
+    let cluster_file = folder.join(database::CLUSTER_FILE);
+    match &arguments.eventstore_url {
+        Some(url) => write_private(&cluster_file, url.as_bytes())?,
+        None if cluster_file.exists() => std::fs::remove_file(&cluster_file)?,
+        None => {}
+    }
 
     let config = configuration(&arguments, &folder, &certificates, url, secrets);
     wiring::migrate(&config).await?;
@@ -103,6 +109,12 @@ fn configuration(
             url: SecretString::from(url),
             connections: 16,
         },
+        eventstore: arguments
+            .eventstore_url
+            .clone()
+            .map(|url| config::EventStore {
+                url: SecretString::from(url),
+            }),
         secrets: config::Secrets { file: secrets },
         verification: config::Verification {
             fixed_code: Some(arguments.code.clone()),
@@ -151,6 +163,9 @@ fn greeting(arguments: &Dev, doors: &Doors, ca: &Path, cluster: Option<&Cluster>
             &format!("{}  (private)", cluster.directory().display()),
         ),
         None => line("Postgres", "the one you named"),
+    }
+    if arguments.eventstore_url.is_some() {
+        line("Log", "on the cluster you named");
     }
     let url = doors
         .http

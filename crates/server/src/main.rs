@@ -9,9 +9,11 @@ mod environment;
 mod keygen;
 mod lifecycle;
 mod listeners;
+mod log;
 mod neighbours;
 mod objects;
 mod serve;
+mod store_contract;
 mod telemetry;
 mod tls;
 mod verification;
@@ -25,7 +27,9 @@ use cli::{Cli, Command};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    // Once, before anything else could choose another: every TLS in this process uses the same provider.
+    // Once, before anything else could choose another: every TLS in this process uses the same provider. The cluster's
+    // client insists on installing it; should that fail, only a cluster is out of reach, and it will say why.
+    store_eventstore::install_crypto_provider().ok();
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
         .ok();
@@ -41,7 +45,7 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Dev(arguments) => dev::run(arguments).await,
+        Command::Dev(arguments) => Box::pin(dev::run(arguments)).await,
         Command::Serve(arguments) => serve::serve(arguments).await,
         Command::Worker(arguments) => serve::worker(arguments).await,
         Command::Migrate(arguments) => serve::migrate(arguments).await,
@@ -49,5 +53,6 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Keygen(arguments) => keygen::run(&arguments),
         Command::Replay(arguments) => database::replay(arguments).await,
         Command::Audit(arguments) => database::audit(arguments).await,
+        Command::StoreContract(arguments) => store_contract::run(arguments).await,
     }
 }

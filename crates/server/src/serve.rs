@@ -2,11 +2,13 @@
 
 use std::process::ExitCode;
 
+use secrecy::ExposeSecret as _;
+
 use crate::cli::{Configured, Serve, Worker};
 use crate::config::{Captcha, Config, VerificationTransport};
 use crate::lifecycle::Lifecycle;
 use crate::telemetry::start_logging;
-use crate::{keygen, objects, tls, verification, wiring};
+use crate::{keygen, log, objects, tls, verification, wiring};
 
 /// Doors, and workers unless told otherwise.
 pub(crate) async fn serve(arguments: Serve) -> anyhow::Result<ExitCode> {
@@ -40,6 +42,9 @@ pub(crate) async fn migrate(arguments: Configured) -> anyhow::Result<ExitCode> {
 pub(crate) fn check_config(arguments: &Configured) -> anyhow::Result<ExitCode> {
     let config = Config::load(arguments.config.as_deref())?;
     keygen::read(&config.secrets.file)?;
+    if let Some(eventstore) = &config.eventstore {
+        log::address(eventstore.url.expose_secret())?;
+    }
     if let Some(files) = &config.tls {
         tls::server_config(&files.certificate, &files.key)?;
     }

@@ -26,14 +26,14 @@ use reactors::Reactors;
 use reactors::erasure::{self, Erasure, Sweep, SweepOptions};
 use secrecy::ExposeSecret as _;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use store_postgres::{MIGRATOR, PgEventStore, PgPayloadStore, PgSubjectKeys};
+use store_postgres::{MIGRATOR, PgPayloadStore, PgSubjectKeys};
 use subscription::{Subscription, Timing};
 
 use crate::config::{Captcha, Config, Dialect};
 use crate::environment::{SystemClock, SystemEntropy};
 use crate::lifecycle::Lifecycle;
 use crate::listeners::{TlsListener, bind};
-use crate::{admin, keygen, neighbours, objects, telemetry, tls, verification};
+use crate::{admin, keygen, log, neighbours, objects, telemetry, tls, verification};
 
 /// Connections for reading streams, payloads and keys. The appender and each projection have one of their own.
 const LOG_CONNECTIONS: u32 = 8;
@@ -170,18 +170,11 @@ async fn start_store(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<S
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let pool = pool(config, LOG_CONNECTIONS).await?;
-    let stage = &lifecycle.store;
-    let options = store_postgres::Options::new(pool.clone());
-    let log = PgEventStore::start(
-        options,
-        Arc::clone(&clock),
-        &stage.tracker,
-        stage.token.clone(),
-    )
-    .await
-    .context("cannot open the log; `heliograph migrate` brings the schema up to date")?;
+    let eventstore = config.eventstore.as_ref();
+    let eventstore = eventstore.map(|eventstore| eventstore.url.expose_secret());
+    let log = log::open(&pool, eventstore, &clock, &lifecycle.store).await?;
     Ok(Store {
-        log: Arc::new(log),
+        log,
         payloads: Arc::new(PgPayloadStore::new(pool.clone())),
         keys: Arc::new(PgSubjectKeys::new(pool.clone(), Arc::clone(&entropy))),
         database: database(config)?,

@@ -11,6 +11,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("commands", &["events", "crypto"]),
     ("live", &["events"]),
     ("loadgen", &["crypto", "events"]),
+    ("store-contract", &["events"]),
     ("store-eventstore", &["events"]),
     ("store-postgres", &["events"]),
     ("subscription", &["events"]),
@@ -22,7 +23,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         &["events", "projections", "subscription", "store-postgres"],
     ),
     ("reactors", &["events", "subscription"]),
-    ("testkit", &["events", "store-postgres"]),
+    ("testkit", &["events", "store-contract", "store-postgres"]),
     (
         "server",
         &[
@@ -35,6 +36,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "projections",
             "reactors",
             "replay",
+            "store-contract",
+            "store-eventstore",
             "store-postgres",
             "subscription",
         ],

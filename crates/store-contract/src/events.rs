@@ -28,7 +28,8 @@ fn run() -> u64 {
     *RUN.get_or_init(|| RandomState::new().hash_one(std::process::id()))
 }
 
-fn unique_bytes() -> [u8; 16] {
+/// Bytes that nobody else gets.
+pub(crate) fn unique_bytes() -> [u8; 16] {
     let mut bytes = [0; 16];
     bytes[..8].copy_from_slice(&run().to_be_bytes());
     bytes[8..].copy_from_slice(&unique().to_be_bytes());

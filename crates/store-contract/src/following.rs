@@ -6,6 +6,7 @@ use std::sync::Arc;
 use events::ids::EventId;
 use events::store::{Append, EventStore, Expected, Position, Recorded};
 use events::stream::{Family, StreamId};
+use futures::StreamExt as _;
 use futures::future::{join, join_all};
 
 use super::StoreUnderTest;
@@ -61,7 +62,7 @@ fn total() -> usize {
 
 /// Fails unless `events` are all that follows after `after`, where that can be told.
 fn assert_complete(subject: &impl StoreUnderTest, events: &[Recorded], after: Position) {
-    if subject.has_dense_positions() && subject.has_a_log_of_its_own() {
+    if subject.store().has_dense_positions() && subject.has_a_log_of_its_own() {
         assert_dense(events, after);
     }
 }
@@ -86,7 +87,7 @@ pub async fn positions_rise_in_the_order_of_revisions(subject: &impl StoreUnderT
         let stored: Vec<_> = ids(append).iter().map(|id| places[id]).collect();
         assert!(stored.is_sorted());
         assert_eq!(stored.last(), Some(last));
-        if subject.has_dense_positions() && subject.is_transactional() {
+        if subject.store().has_dense_positions() && subject.is_transactional() {
             assert_eq!(last.0 - stored[0].0 + 1, stored.len() as u64, "in a row");
         }
     }
@@ -220,6 +221,54 @@ pub async fn the_log_is_read_in_pages(subject: &impl StoreUnderTest) {
     }
 }
 
+/// However long the stretches, and wherever it ends.
+pub async fn a_scan_is_page_after_page(subject: &impl StoreUnderTest) {
+    let store = subject.store();
+    let start = store.head().await.expect("readable");
+    let streams = [new_stream(), new_operator_stream()];
+    let own: BTreeSet<StreamId> = streams.iter().cloned().collect();
+    for round in 0..30 {
+        append_one(&*store, &streams[round % 2]).await;
+    }
+    let all = followed_in(&*store, start, &Family::ALL, &own, 30).await;
+    for (families, through, limit) in [
+        (&Family::ALL[..], all[29].position, 7),
+        (&Family::ALL[..], all[20].position, 1_000),
+        (&[Family::Operator][..], all[29].position, 4),
+        (&[Family::Account][..], all[29].position, 4),
+    ] {
+        let mut scanned = Vec::new();
+        let mut reached = start;
+        let mut stretches = store.scan(start, through, families, limit);
+        while let Some(stretch) = stretches.next().await {
+            let stretch = stretch.expect("the log is sound");
+            assert!(
+                stretch.through > reached,
+                "a stretch must move the checkpoint on"
+            );
+            assert!(stretch.events.len() <= limit);
+            reached = stretch.through;
+            scanned.extend(stretch.events);
+        }
+        assert_eq!(reached, through, "it ends where it was told to");
+        scanned.retain(|event| own.contains(&event.stream));
+        let wanted = |event: &&Recorded| {
+            event.position <= through && families.contains(&event.stream.family())
+        };
+        assert_eq!(
+            scanned,
+            all.iter().filter(wanted).cloned().collect::<Vec<_>>()
+        );
+    }
+    assert!(
+        store
+            .scan(start, start, &Family::ALL, 7)
+            .next()
+            .await
+            .is_none()
+    );
+}
+
 /// From before the first event on.
 pub async fn the_head_is_the_last_position(subject: &impl StoreUnderTest) {
     let store = subject.store();
@@ -230,7 +279,7 @@ pub async fn the_head_is_the_last_position(subject: &impl StoreUnderTest) {
         let head = store.head().await.expect("readable");
         if subject.has_a_log_of_its_own() {
             assert_eq!(head, appended.position);
-            assert!(head.0 == count || !subject.has_dense_positions());
+            assert!(head.0 == count || !subject.store().has_dense_positions());
         } else {
             assert!(head >= appended.position);
         }

@@ -5,15 +5,17 @@ use events::personal::Subject;
 use futures::future::join_all;
 
 use super::StoreUnderTest;
+use super::events::unique_bytes;
 
-fn subject_of(number: u8) -> Subject {
-    Subject::Account(Aci::from_random([number; 16]))
+fn new_subject() -> Subject {
+    Subject::Account(Aci::from_random(unique_bytes()))
 }
 
 /// Whoever comes first makes it, the others get the same.
 pub async fn a_subject_has_one_key_however_many_ask_at_once(subject: &impl StoreUnderTest) {
     let keys = subject.keys();
-    let asked = join_all((0..16).map(|_| keys.obtain(subject_of(1)))).await;
+    let one = new_subject();
+    let asked = join_all((0..16).map(|_| keys.obtain(one))).await;
     let obtained: Vec<_> = asked
         .into_iter()
         .map(|key| key.expect("obtained"))
@@ -23,7 +25,7 @@ pub async fn a_subject_has_one_key_however_many_ask_at_once(subject: &impl Store
             .iter()
             .all(|key| key.id == obtained[0].id && key.secret() == obtained[0].secret())
     );
-    let other = keys.obtain(subject_of(2)).await.expect("obtained");
+    let other = keys.obtain(new_subject()).await.expect("obtained");
     assert_ne!(other.id, obtained[0].id);
     assert_ne!(other.secret(), obtained[0].secret());
     let found = keys
@@ -37,17 +39,18 @@ pub async fn a_subject_has_one_key_however_many_ask_at_once(subject: &impl Store
 /// What it sealed stays sealed.
 pub async fn a_destroyed_key_is_gone_and_the_next_one_is_another(subject: &impl StoreUnderTest) {
     let keys = subject.keys();
-    let first = keys.obtain(subject_of(1)).await.expect("obtained");
+    let one = new_subject();
+    let first = keys.obtain(one).await.expect("obtained");
     assert_eq!(keys.find(&[first.id]).await.expect("readable").len(), 1);
-    assert!(keys.destroy(subject_of(1)).await.expect("destroyed"));
+    assert!(keys.destroy(one).await.expect("destroyed"));
     assert!(
         !keys
-            .destroy(subject_of(1))
+            .destroy(one)
             .await
             .expect("destroying again does nothing")
     );
     assert_eq!(keys.find(&[first.id]).await.expect("readable").len(), 0);
-    let second = keys.obtain(subject_of(1)).await.expect("obtained");
+    let second = keys.obtain(one).await.expect("obtained");
     assert_ne!(first.id, second.id);
     assert_ne!(first.secret(), second.secret());
 }

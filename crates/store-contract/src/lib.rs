@@ -1,10 +1,4 @@
-//! The store contract suite: what every [`EventStore`] promises, as tests that any of them can run.
-//!
-//! ```ignore
-//! struct MyStore { … }
-//! impl testkit::contract::StoreUnderTest for MyStore { … }
-//! testkit::store_contract!(MyStore);
-//! ```
+#![doc = include_str!("../README.md")]
 
 pub mod cut;
 pub mod events;
@@ -14,6 +8,10 @@ pub mod keys;
 pub mod payloads;
 pub mod revisions;
 
+mod check;
+
+pub use check::{Checked, check_all};
+
 use std::sync::Arc;
 
 use ::events::personal::SubjectKeys;
@@ -21,9 +19,6 @@ use ::events::store::{EventStore, PayloadStore};
 
 /// A store that can be put to the test.
 pub trait StoreUnderTest: Send + Sync + Sized + 'static {
-    /// A store with an empty log.
-    fn set_up() -> impl Future<Output = Self> + Send;
-
     /// The log.
     fn store(&self) -> Arc<dyn EventStore>;
 
@@ -36,11 +31,6 @@ pub trait StoreUnderTest: Send + Sync + Sized + 'static {
     /// The most events and bytes that one append may have, if there is a limit.
     fn limits(&self) -> Option<(usize, usize)> {
         None
-    }
-
-    /// Whether positions are 1, 2, 3, … without a gap. The port promises only that they rise.
-    fn has_dense_positions(&self) -> bool {
-        true
     }
 
     /// Whether the streams of an append and its payloads are written in one transaction. Another store writes one after
@@ -67,12 +57,13 @@ pub trait StoreUnderTest: Send + Sync + Sized + 'static {
     }
 }
 
-/// Makes a test of each promise, for a type that is a [`StoreUnderTest`].
+/// Makes a test of each promise, for a type that is a [`StoreUnderTest`] and has a function `set_up` that makes one, with
+/// an empty log unless it says otherwise.
 #[macro_export]
 macro_rules! store_contract {
-    ($store:ty) => {
+    (@promises $form:ident $what:ident) => {
         $crate::store_contract! {
-            $store;
+            @$form $what;
             revisions: every_expectation_meets_every_stream;
             revisions: a_stream_holds_what_was_appended_in_order;
             revisions: a_stream_is_read_in_pages;
@@ -87,6 +78,7 @@ macro_rules! store_contract {
             following: following_resumes_from_every_checkpoint;
             following: a_filter_advances_the_checkpoint;
             following: the_log_is_read_in_pages;
+            following: a_scan_is_page_after_page;
             following: the_head_is_the_last_position;
             payloads: payloads_of_every_size_read_back;
             payloads: a_slice_is_read_without_the_rest;
@@ -98,13 +90,23 @@ macro_rules! store_contract {
             cut: an_append_that_was_cut_short_is_a_prefix_and_its_repeat_completes_it;
         }
     };
-    ($store:ty; $($area:ident: $promise:ident;)+) => {
+    (@tests $store:ident; $($area:ident: $promise:ident;)+) => {
         $(
             #[tokio::test(flavor = "multi_thread")]
             async fn $promise() {
-                let store = <$store as $crate::contract::StoreUnderTest>::set_up().await;
-                $crate::contract::$area::$promise(&store).await;
+                let store = <$store>::set_up().await;
+                $crate::$area::$promise(&store).await;
             }
         )+
+    };
+    (@checks $store:ident; $($area:ident: $promise:ident;)+) => {
+        [$($crate::check::Check::<$store> {
+            area: stringify!($area),
+            promise: stringify!($promise),
+            run: |store| ::futures::FutureExt::boxed_local($crate::$area::$promise(store)),
+        }),+]
+    };
+    ($store:ident) => {
+        $crate::store_contract! { @promises tests $store }
     };
 }

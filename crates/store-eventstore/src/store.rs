@@ -96,4 +96,8 @@ impl EventStore for EventStoreDb {
     async fn head(&self) -> Result<Position, ReadError> {
         read::head(&self.cluster).await
     }
+
+    fn has_dense_positions(&self) -> bool {
+        false
+    }
 }

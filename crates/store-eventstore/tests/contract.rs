@@ -76,13 +76,15 @@ mod over_memory {
         subject: Subject,
     }
 
-    impl StoreUnderTest for OverMemory {
+    impl OverMemory {
         async fn set_up() -> Self {
             let (double, _) = support::double().await;
             let subject = Subject::at(&double.url()).await;
             Self { double, subject }
         }
+    }
 
+    impl StoreUnderTest for OverMemory {
         fn cut_after(&self, streams: usize) -> bool {
             cut_after(&self.double, streams);
             true
@@ -103,7 +105,7 @@ mod over_postgres {
         subject: Subject,
     }
 
-    impl StoreUnderTest for OverPostgres {
+    impl OverPostgres {
         async fn set_up() -> Self {
             let database = TestDatabase::create().await;
             let double = Double::over(Arc::new(database.event_store().await)).await;
@@ -114,7 +116,9 @@ mod over_postgres {
                 subject,
             }
         }
+    }
 
+    impl StoreUnderTest for OverPostgres {
         fn cut_after(&self, streams: usize) -> bool {
             cut_after(&self.double, streams);
             true
@@ -147,17 +151,15 @@ mod on_a_cluster {
         std::env::var("EVENTSTORE_URL").unwrap_or_else(|_| running())
     }
 
-    impl StoreUnderTest for OnACluster {
+    impl OnACluster {
         async fn set_up() -> Self {
             Self {
                 subject: Subject::at(&url()).await,
             }
         }
+    }
 
-        fn has_dense_positions(&self) -> bool {
-            false
-        }
-
+    impl StoreUnderTest for OnACluster {
         fn knows_ids_everywhere(&self) -> bool {
             false
         }

@@ -9,6 +9,7 @@ mod options;
 mod payloads;
 mod read;
 mod rows;
+mod scan;
 mod store;
 mod types;
 mod wake;

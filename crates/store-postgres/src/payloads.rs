@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use events::payload::PayloadId;
-use events::store::{PayloadSlice, PayloadStore, PayloadsUnavailable};
+use events::payload::{Payload, PayloadId};
+use events::store::{PayloadSink, PayloadSlice, PayloadStore, PayloadsUnavailable};
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -82,5 +82,23 @@ impl PayloadStore for PgPayloadStore {
         .await
         .map_err(|e| PayloadsUnavailable(cause(e)))?;
         Ok(ids.into_iter().map(PayloadId).collect())
+    }
+}
+
+#[async_trait]
+impl PayloadSink for PgPayloadStore {
+    async fn keep(&self, payloads: &[Payload]) -> Result<(), PayloadsUnavailable> {
+        let ids: Vec<Uuid> = payloads.iter().map(|payload| payload.id.0).collect();
+        let bytes: Vec<&[u8]> = payloads.iter().map(|payload| &payload.bytes[..]).collect();
+        sqlx::query(
+            "INSERT INTO log.payloads (id, bytes) SELECT * FROM unnest($1::uuid[], $2::bytea[])
+             ON CONFLICT (id) DO NOTHING",
+        )
+        .bind(&ids)
+        .bind(&bytes)
+        .execute(&self.pool)
+        .await
+        .map_err(|e| PayloadsUnavailable(cause(e)))?;
+        Ok(())
     }
 }

@@ -22,9 +22,7 @@ pub(crate) use event_columns;
 /// An event from a row that starts with [`event_columns`].
 pub(crate) fn recorded(row: &PgRow) -> Result<Recorded, ReadError> {
     let position = Position::from_i64(column(row, 0)?);
-    let family_code: i16 = column(row, 4)?;
-    let family = Family::from_code(family_code)
-        .ok_or_else(|| damaged(position, format!("family {family_code} is unknown")))?;
+    let family = family_of(position, column(row, 4)?)?;
     let recorded_at: i64 = column(row, 2)?;
     Ok(Recorded {
         position,
@@ -39,8 +37,13 @@ pub(crate) fn recorded(row: &PgRow) -> Result<Recorded, ReadError> {
     })
 }
 
+/// The family of this number.
+pub(crate) fn family_of(position: Position, code: i16) -> Result<Family, ReadError> {
+    Family::from_code(code).ok_or_else(|| damaged(position, format!("family {code} is unknown")))
+}
+
 /// A number that a newer version gave has no name here; decoding the event will say so.
-fn name_of(family: Family, code: i16) -> Cow<'static, str> {
+pub(crate) fn name_of(family: Family, code: i16) -> Cow<'static, str> {
     codec::type_name(family, code).map_or_else(|| format!("#{code}").into(), Cow::Borrowed)
 }
 

@@ -17,6 +17,7 @@ use crate::appender::{self, Appender, Queue};
 use crate::follow::{self, Recent};
 use crate::options::Options;
 use crate::read;
+use crate::scan;
 use crate::types::{self, StartError};
 use crate::wake::{self, Head};
 
@@ -100,5 +101,15 @@ impl EventStore for PgEventStore {
 
     async fn head(&self) -> Result<Position, ReadError> {
         read::head(&self.pool).await
+    }
+
+    fn scan(
+        &self,
+        after: Position,
+        through: Position,
+        families: &[Family],
+        limit: usize,
+    ) -> BoxStream<'_, Result<Batch, ReadError>> {
+        scan::scan(&self.pool, after, through, families, limit)
     }
 }

@@ -16,13 +16,15 @@ struct OnPostgres {
     store: PgEventStore,
 }
 
-impl StoreUnderTest for OnPostgres {
+impl OnPostgres {
     async fn set_up() -> Self {
         let database = TestDatabase::create().await;
         let store = database.event_store().await;
         Self { database, store }
     }
+}
 
+impl StoreUnderTest for OnPostgres {
     fn store(&self) -> Arc<dyn EventStore> {
         Arc::new(self.store.clone())
     }

@@ -4,9 +4,10 @@
 //! wound back, or is slow) reads the log by itself until it meets what the feed hands out.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use events::codec::Fact;
-use events::{Family, Position, ReadError};
+use events::{Batch, Family, Position, ReadError};
 use futures::StreamExt as _;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, watch};
@@ -31,13 +32,20 @@ pub struct Feed {
     reader: Reader,
     stretches: broadcast::Sender<Arc<Stretch>>,
     seen: watch::Sender<Position>,
+    /// How many positions a thousand events take. A thousand, where they are dense; otherwise a running mean, and 0 as
+    /// long as nobody knows.
+    spacing: Arc<AtomicU64>,
 }
+
+const THOUSAND: u64 = 1_000;
 
 impl Feed {
     /// A feed of what `reader` reads. Nothing is read before [`Self::run`].
     pub fn new(reader: Reader) -> Self {
+        let dense = reader.store().has_dense_positions();
         Self {
             reader,
+            spacing: Arc::new(AtomicU64::new(if dense { THOUSAND } else { 0 })),
             stretches: broadcast::Sender::new(HANDED_OUT),
             seen: watch::Sender::new(Position::START),
         }
@@ -46,6 +54,29 @@ impl Feed {
     /// How far the log is known to reach.
     pub fn seen(&self) -> Position {
         *self.seen.borrow()
+    }
+
+    /// How many events stand after one position up to another; an estimate, where positions are not dense.
+    pub(crate) fn events_between(&self, from: Position, to: Position) -> u64 {
+        let distance = to.0.saturating_sub(from.0);
+        let spacing = self.spacing.load(Ordering::Relaxed).max(THOUSAND);
+        (distance.saturating_mul(THOUSAND) / spacing).max(u64::from(distance > 0))
+    }
+
+    /// Takes note of how far apart the events of a batch stand.
+    fn measure(&self, after: Position, batch: &Batch) {
+        if self.reader.store().has_dense_positions() || batch.events.is_empty() {
+            return;
+        }
+        let distance = batch.through.0.saturating_sub(after.0);
+        let spacing = distance.saturating_mul(THOUSAND) / batch.events.len() as u64;
+        let before = self.spacing.load(Ordering::Relaxed);
+        let mean = if before == 0 {
+            spacing
+        } else {
+            (before * 7 + spacing) / 8
+        };
+        self.spacing.store(mean, Ordering::Relaxed);
     }
 
     /// The position of the log's last event.
@@ -92,6 +123,7 @@ impl Feed {
                 let stretch = self.reader.decode(after, &batch).await?;
                 _ = self.stretches.send(Arc::new(stretch));
             }
+            self.measure(after, &batch);
             *position = Some(batch.through);
             self.saw(batch.through);
             backoff.reset();
@@ -148,6 +180,14 @@ impl Portion {
     pub(crate) fn facts(&self) -> impl Iterator<Item = &Arc<Fact>> {
         let facts = self.stretches.iter().flat_map(|stretch| &stretch.facts);
         facts.filter(|it| it.position > self.after && self.families.contains(&it.stream.family()))
+    }
+
+    /// The last position before `position` that is known to be one. The next number down need not be.
+    pub(crate) fn last_before(&self, position: Position) -> Position {
+        let facts = self.facts().map(|fact| fact.position);
+        let known = facts.chain(self.unreadable().map(|it| it.position));
+        let before = known.filter(|it| *it < position);
+        before.max().unwrap_or(self.after)
     }
 
     /// Events that nobody can read, in order.

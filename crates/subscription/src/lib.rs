@@ -26,4 +26,6 @@ pub use progress::Progress;
 pub use projection::{ApplyError, Projection, Unfit};
 pub use reacting::{Reacting, ReactingOptions};
 pub use reactor::{Begins, Reactor, Trouble};
-pub use standing::{LeaseHolder, Standing, StandingError, State, reactor_standings, standings};
+pub use standing::{
+    Behind, LeaseHolder, Standing, StandingError, State, reactor_standings, standings,
+};

@@ -59,9 +59,8 @@ impl Measures {
         self.batch_events.record(events as f64);
     }
 
-    /// `lag` is the age of the last event that was applied, or nothing where no event is ahead.
-    pub(crate) fn position(&self, checkpoint: Position, head: Position, lag: Duration) {
-        let behind = head.0.saturating_sub(checkpoint.0);
+    /// `behind` is how many events are ahead; `lag` the age of the last one that was applied.
+    pub(crate) fn position(&self, checkpoint: Position, behind: u64, lag: Duration) {
         self.checkpoint.set(checkpoint.0 as f64);
         self.lag_events.set(behind as f64);
         self.lag_seconds

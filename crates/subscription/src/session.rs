@@ -167,8 +167,11 @@ impl Session {
                 what: panicked("the reactor", &*panic),
             },
         };
-        // What came before it has had its effects, and need not have them again.
-        self.move_on(Position(trouble.position.0 - 1)).await?;
+        // What came before it has had its effects, and need not have them again. The number before its position need not
+        // be one.
+        let before = facts.iter().map(|fact| fact.position);
+        let before = before.filter(|position| *position < trouble.position).max();
+        self.move_on(before.unwrap_or(self.checkpoint)).await?;
         Err(trouble.into())
     }
 

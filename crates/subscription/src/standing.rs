@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt;
 use std::time::Duration;
 
 use events::ports::Clock;
-use events::{EventStore, Family, Position, ReadError};
+use events::{EventStore, Family, Position, ReadError, Recorded};
 use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row as _};
 
@@ -22,7 +23,7 @@ pub struct Standing {
     /// How far it has read.
     pub checkpoint: Position,
     /// How many events of the log are ahead of it.
-    pub behind: u64,
+    pub behind: Behind,
     /// How long ago the first of them was stored; zero if there is none.
     pub lag: Duration,
     /// How it fares.
@@ -33,6 +34,22 @@ pub struct Standing {
     pub parked: u64,
     /// How long ago its worker last gave a sign of life; `None` if it never did.
     pub silent_for: Option<Duration>,
+}
+
+/// How many events are ahead of a projection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Behind {
+    /// So many.
+    pub events: u64,
+    /// And more: where positions are not dense, no more were counted.
+    pub or_more: bool,
+}
+
+impl fmt::Display for Behind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let more = if self.or_more { "+" } else { "" };
+        write!(f, "{}{more}", self.events)
+    }
 }
 
 /// How a projection fares.
@@ -116,10 +133,11 @@ async fn standings_of(
         let stored_version = i32::try_from(version).expect("versions are counted by hand");
         let row = row(pool, &model, stored_version).await?;
         let checkpoint = Position::from_i64(row.try_get("position")?);
+        let (behind, lag) = ahead(store, clock, checkpoint, head).await?;
         standings.push(Standing {
             checkpoint,
-            behind: head.0.saturating_sub(checkpoint.0),
-            lag: lag(store, clock, checkpoint).await?,
+            behind,
+            lag,
             state: state(&row)?,
             lease: leases.get(&lock_number(&model, stored_version)).cloned(),
             parked: u64::try_from(row.try_get::<i64, _>("parked")?).unwrap_or_default(),
@@ -163,16 +181,36 @@ fn state(row: &PgRow) -> Result<State, sqlx::Error> {
     })
 }
 
-async fn lag(
+/// Where positions do not count events, no more than these are counted.
+const COUNTED: usize = 1_000;
+
+/// How many events are ahead of a checkpoint, and how long ago the first of them was stored.
+async fn ahead(
     store: &dyn EventStore,
     clock: &dyn Clock,
     checkpoint: Position,
-) -> Result<Duration, ReadError> {
-    let next = store.read_all(checkpoint, &Family::ALL, 1).await?;
-    Ok(next
-        .events
-        .first()
-        .map_or(Duration::ZERO, |event| clock.now().since(event.recorded_at)))
+    head: Position,
+) -> Result<(Behind, Duration), ReadError> {
+    if checkpoint >= head {
+        return Ok((Behind::default(), Duration::ZERO));
+    }
+    let dense = store.has_dense_positions();
+    let counted = if dense { 1 } else { COUNTED };
+    let next = store.read_all(checkpoint, &Family::ALL, counted).await?;
+    let lag = |event: &Recorded| clock.now().since(event.recorded_at);
+    let lag = next.events.first().map_or(Duration::ZERO, lag);
+    let behind = if dense {
+        Behind {
+            events: head.0 - checkpoint.0,
+            or_more: false,
+        }
+    } else {
+        Behind {
+            events: next.events.len() as u64,
+            or_more: next.through < head,
+        }
+    };
+    Ok((behind, lag))
 }
 
 /// The leases that are held, by the second half of the lock's number.

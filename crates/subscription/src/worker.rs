@@ -188,7 +188,7 @@ impl Worker {
         let unreadable = portion
             .unreadable()
             .find(|it| !session.parked.contains(&it.position));
-        let end = unreadable.map_or(portion.through, |it| Position(it.position.0 - 1));
+        let end = unreadable.map_or(portion.through, |it| portion.last_before(it.position));
         let parked = session.parked.clone();
         let facts: Vec<&Fact> = portion
             .facts()
@@ -346,7 +346,8 @@ impl Worker {
         } = &self.shared;
         progress.advance_here(self.projection.name(), position);
         let lag = applied.map_or(Duration::ZERO, |at| clock.now().since(at));
-        self.measures.position(position, feed.seen(), lag);
+        let behind = feed.events_between(position, feed.seen());
+        self.measures.position(position, behind, lag);
     }
 }
 

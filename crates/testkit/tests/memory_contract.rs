@@ -9,11 +9,13 @@ use testkit::memory::MemoryStore;
 
 struct InMemory(MemoryStore);
 
-impl StoreUnderTest for InMemory {
-    async fn set_up() -> Self {
-        Self(MemoryStore::default())
+impl InMemory {
+    fn set_up() -> impl Future<Output = Self> {
+        std::future::ready(Self(MemoryStore::default()))
     }
+}
 
+impl StoreUnderTest for InMemory {
     fn store(&self) -> Arc<dyn EventStore> {
         Arc::new(self.0.clone())
     }

@@ -118,8 +118,3 @@ async fn deletion_leaves_no_row_of_an_account_in_any_read_model() {
         }
     }
 }
-
-#[test]
-fn profiles_do_not_depend_on_batches() {
-    splits_do_not_matter(Model::Profiles);
-}

@@ -35,6 +35,11 @@ pub(crate) struct DevServer {
 impl DevServer {
     /// Starts a server on ports of its own choice, and waits for it to say that it is ready.
     pub(crate) fn start(data: &Path) -> Self {
+        Self::start_with(data, &[])
+    }
+
+    /// The same, with more to say on the command line.
+    pub(crate) fn start_with(data: &Path, arguments: &[&str]) -> Self {
         let mut child = Command::new(HELIOGRAPH)
             .args([
                 "dev",
@@ -47,11 +52,13 @@ impl DevServer {
                 "--data-dir",
             ])
             .arg(data)
+            .args(arguments)
             .env(
                 "RUST_LOG",
                 std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned()),
             )
             .env_remove("DATABASE_URL")
+            .env_remove("EVENTSTORE_URL")
             .stdout(Stdio::piped())
             .spawn()
             .expect("the server's binary starts");

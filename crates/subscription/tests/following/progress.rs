@@ -32,7 +32,7 @@ async fn a_stopped_node_goes_on_where_it_was() {
         node.stop().await;
         assert_eq!(world.kept("tally").await, upto(20 * round));
     }
-    assert_eq!(world.standing(&tally).await.behind, 0);
+    assert_eq!(world.standing(&tally).await.behind.events, 0);
 }
 
 #[tokio::test]

@@ -38,6 +38,8 @@ pub struct Config {
     pub unproved_numbers: bool,
     /// Entries for `GET /v2/config`. Those whose names begin with a platform are for that platform only.
     pub remote: BTreeMap<String, String>,
+    /// Whether gRPC is spoken, and official clients are let to use it.
+    pub grpc: bool,
 }
 
 impl Default for Config {
@@ -55,34 +57,41 @@ impl Default for Config {
             required_capabilities: Capabilities::new(),
             number_waiting_period: Duration::ZERO,
             unproved_numbers: false,
-            remote: without_grpc(),
+            remote: BTreeMap::new(),
+            grpc: true,
         }
     }
 }
 
-/// Calls that official clients make through gRPC over HTTP/2 unless they are told otherwise.
-const GRPC_CALLS: [&str; 9] = [
-    "AccountsAnonymousLookupUsernameHash",
-    "AccountsAnonymousLookupUsernameLink.2",
-    "AccountsAnonymousCheckAccountExistence.2",
-    "MessagesAnonymousSendMultiRecipientMessage.2",
-    "MessagesAnonymousSendSingleRecipientMessage",
-    "AttachmentsGetUploadForm",
-    "MessagesSendMessage",
-    "BackupsAnonymousGetUploadForm",
-    "KeyTransparencyQueryServiceSearchV2",
+/// Calls that official clients make through gRPC over HTTP/2 unless they are told otherwise, and whether they find what
+/// they ask for there.
+const GRPC_CALLS: [(&str, bool); 9] = [
+    ("AccountsAnonymousLookupUsernameHash", false),
+    ("AccountsAnonymousLookupUsernameLink.2", false),
+    ("AccountsAnonymousCheckAccountExistence.2", true),
+    ("MessagesAnonymousSendMultiRecipientMessage.2", true),
+    ("MessagesAnonymousSendSingleRecipientMessage", true),
+    ("AttachmentsGetUploadForm", false),
+    ("MessagesSendMessage", true),
+    ("BackupsAnonymousGetUploadForm", false),
+    ("KeyTransparencyQueryServiceSearchV2", false),
 ];
 
-/// Tells official clients to make these calls over the WebSocket: this server speaks no gRPC so far.
-fn without_grpc() -> BTreeMap<String, String> {
-    let names = ["android", "desktop", "ios"]
-        .into_iter()
-        .flat_map(|platform| {
-            GRPC_CALLS
-                .iter()
-                .map(move |call| format!("{platform}.libsignal.grpc.{call}"))
+impl Config {
+    /// All entries for `GET /v2/config`: the operator's, and those that tell official clients which calls to make over the
+    /// WebSocket in spite of HTTP/2.
+    pub fn remote_entries(&self) -> BTreeMap<String, String> {
+        let over_websocket = GRPC_CALLS
+            .iter()
+            .filter(|(_, offered)| !(self.grpc && *offered));
+        let names = over_websocket.flat_map(|(call, _)| {
+            let platforms = ["android", "desktop", "ios"];
+            platforms.map(|platform| format!("{platform}.libsignal.grpc.{call}"))
         });
-    names.map(|name| (name, "ws".to_owned())).collect()
+        let mut entries: BTreeMap<_, _> = names.map(|name| (name, "ws".to_owned())).collect();
+        entries.extend(self.remote.clone());
+        entries
+    }
 }
 
 /// Whether the server tells the two dialects apart or holds on to one.

@@ -2,6 +2,7 @@
 
 pub mod admission;
 pub mod config;
+pub mod grpc;
 pub mod http;
 pub mod issuing;
 pub mod limits;

@@ -12,7 +12,7 @@ use commands::RequestContext;
 use events::Actor;
 use events::ports::Entropy;
 use futures::FutureExt as _;
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tracing::{error, info};
 use uuid::Uuid;
 
@@ -35,6 +35,26 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
+    /// A request that comes in now.
+    pub(crate) fn of(api: &Api, headers: &HeaderMap) -> Self {
+        let mut context = api.executor.request_by(Actor::Anonymous);
+        context.correlation = correlation(headers);
+        Self {
+            context,
+            actor_kind: Arc::default(),
+        }
+    }
+
+    /// The request's name, as the answer's header tells it.
+    pub(crate) fn id(&self) -> HeaderValue {
+        HeaderValue::from_str(&self.context.request.to_string()).expect("a UUID is plain ASCII")
+    }
+
+    /// See [`Self::is_by`].
+    pub(crate) fn actor_kind(&self) -> &'static str {
+        self.actor_kind.get().copied().unwrap_or("anonymous")
+    }
+
     /// The context for commands on this authority. Also decides what the request line says of the caller.
     pub(crate) fn by(&self, actor: Actor) -> RequestContext {
         self.is_by(match &actor {
@@ -73,31 +93,21 @@ impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Asked {
 /// Gives the request its identity, stamps the answer, writes the request line.
 pub(crate) async fn observe(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let mut context = api.executor.request_by(Actor::Anonymous);
-    context.correlation = correlation(&request);
-    let id = context.request;
-    let asked = Asked {
-        context,
-        actor_kind: Arc::default(),
-    };
-    let line = Line::about(&request, Arc::clone(&asked.actor_kind));
-    request.extensions_mut().insert(asked);
+    let asked = Asked::of(&api, request.headers());
+    let line = Line::about(&request);
+    request.extensions_mut().insert(asked.clone());
 
     let mut response = next.run(request).await;
 
     let headers = response.headers_mut();
     headers.insert(TIMESTAMP, api.clock.now().epoch_millis().into());
-    headers.insert(
-        REQUEST_ID,
-        HeaderValue::from_str(&id.to_string()).expect("a UUID is plain ASCII"),
-    );
-    line.write(&id.to_string(), &response, started);
+    headers.insert(REQUEST_ID, asked.id());
+    line.write(&asked, &response, started);
     response
 }
 
-fn correlation(request: &Request) -> Option<Uuid> {
-    request
-        .headers()
+fn correlation(headers: &HeaderMap) -> Option<Uuid> {
+    headers
         .get(REQUEST_ID)?
         .to_str()
         .ok()
@@ -109,21 +119,19 @@ struct Line {
     method: http::Method,
     route: Option<MatchedPath>,
     transport: &'static str,
-    actor_kind: Arc<OnceLock<&'static str>>,
 }
 
 impl Line {
-    fn about(request: &Request, actor_kind: Arc<OnceLock<&'static str>>) -> Self {
+    fn about(request: &Request) -> Self {
         let in_socket = request.extensions().get::<SocketPeer>().is_some();
         Self {
             method: request.method().clone(),
             route: request.extensions().get::<MatchedPath>().cloned(),
             transport: if in_socket { "websocket" } else { "http" },
-            actor_kind,
         }
     }
 
-    fn write(&self, id: &str, response: &Response, started: Instant) {
+    fn write(&self, asked: &Asked, response: &Response, started: Instant) {
         let elapsed = started.elapsed();
         let route = self.route.as_ref().map_or("none", MatchedPath::as_str);
         let status = response.status().as_u16();
@@ -131,14 +139,13 @@ impl Line {
             .headers()
             .get(EventPosition::HEADER)
             .and_then(|value| value.to_str().ok());
-        let actor = self.actor_kind.get().copied().unwrap_or("anonymous");
         info!(
             target: "request",
-            request = id,
+            request = %asked.context.request,
             method = %self.method,
             route,
             status,
-            actor,
+            actor = asked.actor_kind(),
             transport = self.transport,
             position,
             elapsed_ms = elapsed.as_secs_f64() * 1000.0,

@@ -145,6 +145,11 @@ impl Problem {
         self.status
     }
 
+    /// When trying again makes sense, if that is known.
+    pub fn wait(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
     /// The answer to a command that did not take effect, where its refusals need more than [`Into`] to become one.
     pub fn from_failure<R: Error>(failure: Failure<R>, refused: impl FnOnce(R) -> Self) -> Self {
         match failure {

@@ -1,13 +1,14 @@
 //! Which path leads where.
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Extension};
+use axum::extract::{DefaultBodyLimit, Extension, Request};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{any, delete, get, head, post, put};
 use http::StatusCode;
-use tower::Layer as _;
+use tower::{Layer as _, ServiceExt as _};
 use tower_http::normalize_path::NormalizePathLayer;
 
+use crate::grpc;
 use crate::http::problem::Problem;
 use crate::http::{
     accounts, config, devices, keepalive, keys, layers, messages, registration, usernames,
@@ -25,7 +26,24 @@ pub fn router(api: Api) -> Router {
         "/v1/websocket",
         any(upgrade::handler).layer(Extension(upgrade::Inner(inner))),
     );
-    finished(endpoints().merge(sockets), api)
+    let calls = api.config.grpc.then(|| grpc::router(&api));
+    let rest = finished(endpoints().merge(sockets), api);
+    match calls {
+        Some(calls) => apart(calls, rest),
+        None => rest,
+    }
+}
+
+/// On one port, calls go to their services and everything else where its path leads.
+fn apart(calls: Router, rest: Router) -> Router {
+    Router::new().fallback(move |request: Request| {
+        let door = if grpc::is_call(&request) {
+            calls.clone()
+        } else {
+            rest.clone()
+        };
+        door.oneshot(request)
+    })
 }
 
 /// Paths are declared without a trailing slash; requests may have one.

@@ -5,8 +5,8 @@ use std::str::FromStr;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use http::StatusCode;
 use http::header::USER_AGENT;
+use http::{HeaderMap, StatusCode};
 
 use crate::http::problem::Problem;
 use crate::state::Api;
@@ -68,16 +68,21 @@ fn official(user_agent: &str) -> Option<(Platform, Version)> {
     Some((platform.parse().ok()?, version.parse().ok()?))
 }
 
-/// Answers 499 to clients that are too old.
-pub(crate) async fn gate(State(api): State<Api>, request: Request, next: Next) -> Response {
+/// Whether the client says that it is one that is too old.
+pub(crate) fn is_too_old(api: &Api, headers: &HeaderMap) -> bool {
     let oldest = &api.config.oldest_clients;
-    if !oldest.is_empty()
-        && let Some(agent) = request.headers().get(USER_AGENT)
-        && let Some((platform, version)) = agent.to_str().ok().and_then(official)
-        && oldest
+    let agent = headers.get(USER_AGENT).filter(|_| !oldest.is_empty());
+    let known = agent.and_then(|agent| official(agent.to_str().ok()?));
+    known.is_some_and(|(platform, version)| {
+        oldest
             .get(&platform)
             .is_some_and(|oldest| version < *oldest)
-    {
+    })
+}
+
+/// Answers 499 to clients that are too old.
+pub(crate) async fn gate(State(api): State<Api>, request: Request, next: Next) -> Response {
+    if is_too_old(&api, request.headers()) {
         let outdated = StatusCode::from_u16(499).expect("499 is a status");
         return Problem::of(outdated).into_response();
     }

@@ -121,7 +121,7 @@ impl Frame {
 }
 
 /// A message as a device receives it. Identifiers are in their binary forms ([`events::ServiceId::to_binary`]).
-#[derive(Clone, PartialEq, Eq, prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
 pub struct Envelope {
     /// [`events::mailbox::EnvelopeKind::number`].
     #[prost(int32, optional, tag = "1")]

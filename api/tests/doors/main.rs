@@ -6,6 +6,7 @@ mod accounts;
 mod any_json;
 mod catalogue;
 mod devices;
+mod grpc;
 mod keys;
 mod messages;
 mod multi_recipient;

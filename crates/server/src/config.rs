@@ -208,6 +208,8 @@ pub(crate) struct Api {
     pub(crate) dialect: Dialect,
     /// How long a mutation waits, at the most, for the read models to show it (ms).
     pub(crate) read_your_writes_ms: u64,
+    /// Whether gRPC is spoken on the same ports. Without it official clients are told to use the WebSocket for all calls.
+    pub(crate) grpc: bool,
     /// `{ android = "7.0.0" }`: older official clients are told that they are too old.
     pub(crate) oldest_clients: OldestClients,
 }
@@ -223,6 +225,7 @@ impl Default for Api {
         Self {
             dialect: Dialect::default(),
             read_your_writes_ms: 250,
+            grpc: true,
             oldest_clients: OldestClients::default(),
         }
     }

@@ -328,6 +328,7 @@ fn api_config(config: &Config) -> api::config::Config {
             Dialect::Deployed => DialectSwitch::Deployed,
         },
         read_your_writes: config.api.read_your_writes(),
+        grpc: config.api.grpc,
         captcha_required: config.verification.captcha == Captcha::Any,
         sockets: config.limits.sockets,
         sockets_per_address: config.limits.sockets_per_address,

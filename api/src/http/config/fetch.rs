@@ -40,16 +40,19 @@ fn is_for(name: &str, platform: Option<&str>) -> bool {
 }
 
 /// `Signal-(Android|Desktop|iOS)/…`
-fn platform(agent: &Agent) -> Option<&'static str> {
-    let name = agent
-        .user_agent
-        .as_deref()?
-        .strip_prefix("Signal-")?
-        .split('/')
-        .next()?;
+fn platform(user_agent: &str) -> Option<&'static str> {
+    let name = user_agent.strip_prefix("Signal-")?.split('/').next()?;
     PLATFORMS
         .into_iter()
         .find(|platform| name.eq_ignore_ascii_case(platform))
+}
+
+/// The entries for a client that calls itself this.
+pub(crate) fn entries(api: &Api, user_agent: Option<&str>) -> BTreeMap<String, String> {
+    let platform = user_agent.and_then(platform);
+    let mut entries = api.config.remote_entries();
+    entries.retain(|name, _| is_for(name, platform));
+    entries
 }
 
 pub(crate) async fn handler(
@@ -58,15 +61,7 @@ pub(crate) async fn handler(
     agent: Agent,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let platform = platform(&agent);
-    let entries = api
-        .config
-        .remote
-        .iter()
-        .filter(|(name, _)| is_for(name, platform));
-    let config = entries
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
+    let config = entries(&api, agent.user_agent.as_deref());
     let tag = tag(&config);
     if headers
         .get(IF_NONE_MATCH)

@@ -92,13 +92,17 @@ async fn find(api: &Api, username: &Username) -> Result<Option<Device>, QueryErr
 }
 
 /// What is known of the caller of a plain request.
-enum Shown {
+pub(crate) enum Shown {
+    /// No credentials.
     Nothing,
+    /// Credentials that are not good.
     Wrong,
+    /// Those of this device.
     Right(DeviceAddress),
 }
 
-async fn shown(api: &Api, headers: &HeaderMap) -> Result<Shown, Problem> {
+/// What the headers show of the caller.
+pub(crate) async fn shown(api: &Api, headers: &HeaderMap) -> Result<Shown, Problem> {
     let basic = match Basic::of(headers) {
         None => return Ok(Shown::Nothing),
         Some(Err(_malformed)) => return Ok(Shown::Wrong),

@@ -20,7 +20,7 @@ use axum::extract::{Request, State};
 use axum::response::IntoResponse;
 use bytes::Bytes;
 use commands::message::send_to_many::{COPIES_AT_ONCE, Right, SendToMany, SendToManyRefused};
-use commands::{Executed, RequestContext};
+use commands::{Executed, Failure, RequestContext};
 use crypto::multi_recipient::{MAX_LEN, MultiRecipientMessage};
 use events::{Actor, DeviceId, ServiceId, Timestamp};
 use http::StatusCode;
@@ -150,11 +150,11 @@ impl From<SendToManyRefused> for Problem {
 }
 
 /// Sends it in as many goes as it takes; the recipients that do not exist are told, and the last position.
-async fn send(
+pub(crate) async fn send(
     api: &Api,
     mut command: SendToMany,
     mut context: RequestContext,
-) -> Result<Executed<Vec<ServiceId>>, Problem> {
+) -> Result<Executed<Vec<ServiceId>>, Failure<SendToManyRefused>> {
     let mut all = Executed {
         done: Vec::new(),
         position: None,

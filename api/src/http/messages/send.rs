@@ -209,9 +209,14 @@ pub(super) fn stale(devices: &[DeviceId]) -> Value {
     json!({ "staleDevices": devices })
 }
 
+/// What the answer to a challenge brings back.
+pub(crate) fn challenge_token(api: &Api) -> String {
+    hex::encode(api.entropy.bytes::<16>())
+}
+
 /// 428: the sender has to meet a challenge. The token only has to come back with the answer.
 fn challenge_required(api: &Api) -> Problem {
-    let token = hex::encode(api.entropy.bytes::<16>());
+    let token = challenge_token(api);
     let options = ["captcha", "pushChallenge"];
     let body = json!({ "token": token, "options": options });
     Problem::with(StatusCode::PRECONDITION_REQUIRED, &body)

@@ -1,5 +1,6 @@
 //! A server in this process, clients for it, and devices with real keys.
 
+pub(crate) mod calls;
 pub(crate) mod client;
 pub(crate) mod device;
 pub(crate) mod socket;

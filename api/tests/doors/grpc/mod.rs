@@ -1,0 +1,34 @@
+//! The gRPC services.
+
+mod accounts;
+mod devices;
+mod keys;
+mod mailbox;
+mod messages;
+mod three_doors;
+mod tools;
+mod walk;
+
+use api::grpc::proto::common::{IdentityType, ServiceIdentifier};
+use bytes::Bytes;
+use uuid::Uuid;
+
+/// An account by its id, as messages hold it.
+fn aci(id: &str) -> Option<ServiceIdentifier> {
+    Some(identifier(IdentityType::Aci, id))
+}
+
+/// An account by its number's id.
+fn pni(id: &str) -> Option<ServiceIdentifier> {
+    Some(identifier(IdentityType::Pni, id))
+}
+
+fn identifier(kind: IdentityType, id: &str) -> ServiceIdentifier {
+    let uuid: Uuid = id.parse().unwrap();
+    ServiceIdentifier {
+        identity_type: kind.into(),
+        uuid: Bytes::copy_from_slice(uuid.as_bytes()),
+    }
+}
+
+const UNKNOWN: &str = "00000000-0000-4000-8000-000000000000";

@@ -14,11 +14,19 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 /// An account by its id, as messages hold it.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "fields of messages may be missing"
+)]
 fn aci(id: &str) -> Option<ServiceIdentifier> {
     Some(identifier(IdentityType::Aci, id))
 }
 
 /// An account by its number's id.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "fields of messages may be missing"
+)]
 fn pni(id: &str) -> Option<ServiceIdentifier> {
     Some(identifier(IdentityType::Pni, id))
 }

@@ -66,8 +66,8 @@ impl Default for Config {
 /// Calls that official clients make through gRPC over HTTP/2 unless they are told otherwise, and whether they find what
 /// they ask for there.
 const GRPC_CALLS: [(&str, bool); 9] = [
-    ("AccountsAnonymousLookupUsernameHash", false),
-    ("AccountsAnonymousLookupUsernameLink.2", false),
+    ("AccountsAnonymousLookupUsernameHash", true),
+    ("AccountsAnonymousLookupUsernameLink.2", true),
     ("AccountsAnonymousCheckAccountExistence.2", true),
     ("MessagesAnonymousSendMultiRecipientMessage.2", true),
     ("MessagesAnonymousSendSingleRecipientMessage", true),

@@ -5,6 +5,8 @@
 //! | all | 16 | no or wrong credentials; the account or the device is gone |
 //! | all | 3 | a field breaks its rule |
 
+use commands::account::change_access::AccessChange;
+use commands::account::change_protection::ProtectionChange;
 use commands::account::delete_account::DeleteAccount;
 use events::values::Capability;
 use events::{Aci, DeviceId};
@@ -16,22 +18,44 @@ use tonic::{Request, Response, Status};
 use super::call::{DeviceCall, at};
 use super::proto::account::accounts_server::Accounts;
 use super::proto::account::{
-    Capabilities, DeleteAccountRequest, DeleteAccountResponse, GetAccountIdentityRequest,
-    GetAccountIdentityResponse, GetCapabilitiesRequest, GetCapabilitiesResponse,
-    GetEntitlementsRequest, GetEntitlementsResponse,
+    Capabilities, ChangeNumberRequest, ChangeNumberResponse, ClearRegistrationLockRequest,
+    ClearRegistrationLockResponse, ConfigureUnidentifiedAccessRequest,
+    ConfigureUnidentifiedAccessResponse, ConfirmTotpKeyRequest, ConfirmTotpKeyResponse,
+    ConfirmUsernameHashRequest, ConfirmUsernameHashResponse, DeleteAccountRequest,
+    DeleteAccountResponse, DeleteUsernameHashRequest, DeleteUsernameHashResponse,
+    DeleteUsernameLinkRequest, DeleteUsernameLinkResponse, GenerateTotpKeyRequest,
+    GenerateTotpKeyResponse, GetAccountDataReportRequest, GetAccountDataReportResponse,
+    GetAccountIdentityRequest, GetAccountIdentityResponse, GetCapabilitiesRequest,
+    GetCapabilitiesResponse, GetEntitlementsRequest, GetEntitlementsResponse, ListTotpKeysRequest,
+    ListTotpKeysResponse, RemoveTotpKeyRequest, RemoveTotpKeyResponse, ReserveUsernameHashRequest,
+    ReserveUsernameHashResponse, SetDiscoverableByPhoneNumberRequest,
+    SetDiscoverableByPhoneNumberResponse, SetRegistrationLockRequest, SetRegistrationLockResponse,
+    SetRegistrationRecoveryPasswordRequest, SetRegistrationRecoveryPasswordResponse,
+    SetTotpKeyMetadataRequest, SetTotpKeyMetadataResponse, SetUsernameLinkRequest,
+    SetUsernameLinkResponse,
 };
 use super::proto::common::{AccountIdentifiers, DeviceCapability};
+use super::usernames::handle;
 use super::{Door, ids, status};
+use crate::http::accounts::data_report::report;
 
 /// The account, as its owner sees it.
 fn identifiers(account: Account) -> AccountIdentifiers {
+    let (hash, link) = account
+        .username
+        .map(|username| (username.hash, username.link))
+        .unzip();
+    let link = link.flatten().map(|(link, _)| handle(link));
     AccountIdentifiers {
         service_identifiers: vec![ids::identifier(account.aci), ids::identifier(account.pni)],
         e164: account
             .number
             .map(|number| number.to_string())
             .unwrap_or_default(),
-        ..AccountIdentifiers::default()
+        username_hash: hash
+            .map(|hash| hash.as_ref().to_vec().into())
+            .unwrap_or_default(),
+        username_link_handle: link.unwrap_or_default(),
     }
 }
 
@@ -131,5 +155,144 @@ impl Accounts for Door {
         Ok(Response::new(GetCapabilitiesResponse {
             capabilities: Some(capabilities(&devices)),
         }))
+    }
+
+    async fn reserve_username_hash(
+        &self,
+        request: Request<ReserveUsernameHashRequest>,
+    ) -> Result<Response<ReserveUsernameHashResponse>, Status> {
+        self.reserve_username(DeviceCall::of(request)).await
+    }
+
+    async fn confirm_username_hash(
+        &self,
+        request: Request<ConfirmUsernameHashRequest>,
+    ) -> Result<Response<ConfirmUsernameHashResponse>, Status> {
+        self.confirm_username(DeviceCall::of(request)).await
+    }
+
+    async fn delete_username_hash(
+        &self,
+        request: Request<DeleteUsernameHashRequest>,
+    ) -> Result<Response<DeleteUsernameHashResponse>, Status> {
+        self.drop_username(DeviceCall::of(request)).await
+    }
+
+    async fn set_username_link(
+        &self,
+        request: Request<SetUsernameLinkRequest>,
+    ) -> Result<Response<SetUsernameLinkResponse>, Status> {
+        self.set_link(DeviceCall::of(request)).await
+    }
+
+    async fn delete_username_link(
+        &self,
+        request: Request<DeleteUsernameLinkRequest>,
+    ) -> Result<Response<DeleteUsernameLinkResponse>, Status> {
+        self.delete_link(DeviceCall::of(request)).await
+    }
+
+    async fn change_number(
+        &self,
+        request: Request<ChangeNumberRequest>,
+    ) -> Result<Response<ChangeNumberResponse>, Status> {
+        self.move_to_number(DeviceCall::of(request)).await
+    }
+
+    async fn generate_totp_key(
+        &self,
+        request: Request<GenerateTotpKeyRequest>,
+    ) -> Result<Response<GenerateTotpKeyResponse>, Status> {
+        self.generate_totp(DeviceCall::of(request)).await
+    }
+
+    async fn confirm_totp_key(
+        &self,
+        request: Request<ConfirmTotpKeyRequest>,
+    ) -> Result<Response<ConfirmTotpKeyResponse>, Status> {
+        self.confirm_totp(DeviceCall::of(request)).await
+    }
+
+    async fn list_totp_keys(
+        &self,
+        request: Request<ListTotpKeysRequest>,
+    ) -> Result<Response<ListTotpKeysResponse>, Status> {
+        self.list_totp(DeviceCall::of(request)).await
+    }
+
+    async fn set_totp_key_metadata(
+        &self,
+        request: Request<SetTotpKeyMetadataRequest>,
+    ) -> Result<Response<SetTotpKeyMetadataResponse>, Status> {
+        self.note_on_totp(DeviceCall::of(request)).await
+    }
+
+    async fn remove_totp_key(
+        &self,
+        request: Request<RemoveTotpKeyRequest>,
+    ) -> Result<Response<RemoveTotpKeyResponse>, Status> {
+        self.remove_totp(DeviceCall::of(request)).await
+    }
+
+    async fn set_registration_lock(
+        &self,
+        request: Request<SetRegistrationLockRequest>,
+    ) -> Result<Response<SetRegistrationLockResponse>, Status> {
+        let call = DeviceCall::of(request);
+        let change = self.lock(&call.message.registration_lock);
+        let position = self.change_protection(&call, change).await?;
+        Ok(at(position, SetRegistrationLockResponse {}))
+    }
+
+    async fn clear_registration_lock(
+        &self,
+        request: Request<ClearRegistrationLockRequest>,
+    ) -> Result<Response<ClearRegistrationLockResponse>, Status> {
+        let call = DeviceCall::of(request);
+        let change = ProtectionChange::NoRegistrationLock;
+        let position = self.change_protection(&call, change).await?;
+        Ok(at(position, ClearRegistrationLockResponse {}))
+    }
+
+    async fn set_registration_recovery_password(
+        &self,
+        request: Request<SetRegistrationRecoveryPasswordRequest>,
+    ) -> Result<Response<SetRegistrationRecoveryPasswordResponse>, Status> {
+        let call = DeviceCall::of(request);
+        let change = self.recovery_password(&call.message.registration_recovery_password);
+        let position = self.change_protection(&call, change).await?;
+        Ok(at(position, SetRegistrationRecoveryPasswordResponse {}))
+    }
+
+    async fn configure_unidentified_access(
+        &self,
+        request: Request<ConfigureUnidentifiedAccessRequest>,
+    ) -> Result<Response<ConfigureUnidentifiedAccessResponse>, Status> {
+        let call = DeviceCall::of(request);
+        let change = call.message.clone().parse()?;
+        let position = self.change_access(&call, change).await?;
+        Ok(at(position, ConfigureUnidentifiedAccessResponse {}))
+    }
+
+    async fn set_discoverable_by_phone_number(
+        &self,
+        request: Request<SetDiscoverableByPhoneNumberRequest>,
+    ) -> Result<Response<SetDiscoverableByPhoneNumberResponse>, Status> {
+        let call = DeviceCall::of(request);
+        let change = AccessChange::Discoverable(call.message.discoverable_by_phone_number);
+        let position = self.change_access(&call, change).await?;
+        Ok(at(position, SetDiscoverableByPhoneNumberResponse {}))
+    }
+
+    async fn get_account_data_report(
+        &self,
+        request: Request<GetAccountDataReportRequest>,
+    ) -> Result<Response<GetAccountDataReportResponse>, Status> {
+        let call = DeviceCall::of(request);
+        let report = report(&self.0, call.caller.aci).await;
+        let report = report.map_err(|problem| status::of_problem(&problem))?;
+        let json = serde_json::to_string(&report).map_err(|error| status::failed(&error))?;
+        let text = report.text;
+        Ok(Response::new(GetAccountDataReportResponse { json, text }))
     }
 }

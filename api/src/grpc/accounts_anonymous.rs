@@ -4,13 +4,22 @@
 //! |---|---|---|
 //! | all | 3 | credentials are shown; a field breaks its rule |
 //!
-//! That there is no such account is an outcome.
+//! That there is no such account or link is an outcome.
 
+use events::LinkHandle;
 use tonic::{Request, Response, Status};
+use uuid::Uuid;
 
 use super::call::AnonymousCall;
 use super::proto::account::accounts_anonymous_server::AccountsAnonymous;
-use super::proto::account::{CheckAccountExistenceRequest, CheckAccountExistenceResponse};
+use super::proto::account::lookup_username_hash_response::Response as ByHash;
+use super::proto::account::lookup_username_link_response::Response as ByLink;
+use super::proto::account::{
+    CheckAccountExistenceRequest, CheckAccountExistenceResponse, LookupUsernameHashRequest,
+    LookupUsernameHashResponse, LookupUsernameLinkRequest, LookupUsernameLinkResponse,
+};
+use super::proto::errors::NotFound;
+use super::usernames::hash;
 use super::{Door, ids, status};
 
 #[tonic::async_trait]
@@ -24,6 +33,40 @@ impl AccountsAnonymous for Door {
         let exists = self.0.queries.accounts().exists(account).await;
         Ok(Response::new(CheckAccountExistenceResponse {
             account_exists: exists.map_err(status::unanswered)?,
+        }))
+    }
+
+    async fn lookup_username_hash(
+        &self,
+        request: Request<LookupUsernameHashRequest>,
+    ) -> Result<Response<LookupUsernameHashResponse>, Status> {
+        let call = AnonymousCall::of(request);
+        let hash = hash(&call.message.username_hash)?;
+        let found = self.0.queries.accounts().by_username(hash).await;
+        let outcome = match found.map_err(status::unanswered)? {
+            Some(aci) => ByHash::ServiceIdentifier(ids::identifier(aci)),
+            None => ByHash::NotFound(NotFound {}),
+        };
+        Ok(Response::new(LookupUsernameHashResponse {
+            response: Some(outcome),
+        }))
+    }
+
+    async fn lookup_username_link(
+        &self,
+        request: Request<LookupUsernameLinkRequest>,
+    ) -> Result<Response<LookupUsernameLinkResponse>, Status> {
+        let call = AnonymousCall::of(request);
+        let handle = Uuid::from_slice(&call.message.username_link_handle)
+            .map_err(|_| status::violated("username_link_handle", "must have a size of 16"))?;
+        let handle = LinkHandle::from_uuid(handle);
+        let found = self.0.queries.accounts().behind_link(handle).await;
+        let outcome = match found.map_err(status::unanswered)? {
+            Some(value) => ByLink::UsernameCiphertext(value.as_ref().to_vec().into()),
+            None => ByLink::NotFound(NotFound {}),
+        };
+        Ok(Response::new(LookupUsernameLinkResponse {
+            response: Some(outcome),
         }))
     }
 }

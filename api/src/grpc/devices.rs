@@ -4,21 +4,35 @@
 //! |---|---|---|
 //! | all | 16 | no or wrong credentials |
 //! | `RemoveDevice` | 3 | the primary device; another device, asked for by a linked one; no number of a device |
+//! | `SetDeviceName` | 3 | another device, asked for by a linked one; no number of a device |
+//! | `SetPushToken` | 3 | no token |
 //!
-//! Removing a device that is not there succeeds.
+//! Removing a device that is not there succeeds; that there is none to give a name to is an outcome.
 
+use commands::account::rename_device::{RenameDevice, RenameDeviceRefused};
+use commands::account::set_push_token::{
+    PushChange, PushService, SetPushToken, SetPushTokenRefused,
+};
 use commands::device::remove_device::{RemoveDevice, RemoveDeviceRefused};
+use events::account::PushToken;
+use events::values::{EncryptedDeviceName, Redacted};
 use projections::Model;
 use projections::devices::Device;
 use tonic::{Request, Response, Status};
 
 use super::call::{DeviceCall, at};
 use super::proto::device::devices_server::Devices;
+use super::proto::device::set_device_name_response::Response as Named;
+use super::proto::device::set_push_token_request::TokenRequest;
 use super::proto::device::{
-    GetDevicesRequest, GetDevicesResponse, LinkedDevice, RemoveDeviceRequest, RemoveDeviceResponse,
+    ClearPushTokenRequest, ClearPushTokenResponse, GetDevicesRequest, GetDevicesResponse,
+    LinkedDevice, RemoveDeviceRequest, RemoveDeviceResponse, SetDeviceNameRequest,
+    SetDeviceNameResponse, SetPushTokenRequest, SetPushTokenResponse,
 };
+use super::proto::errors::NotFound;
 use super::{Door, ids, status};
 use crate::http::devices::list::DeviceResponse;
+use crate::state::EventPosition;
 
 impl From<Device> for LinkedDevice {
     fn from(device: Device) -> Self {
@@ -86,8 +100,102 @@ impl Devices for Door {
             Err(RemoveDeviceRefused::PrimaryStays) => Err(primary_stays()),
         }
     }
+
+    async fn set_device_name(
+        &self,
+        request: Request<SetDeviceNameRequest>,
+    ) -> Result<Response<SetDeviceNameResponse>, Status> {
+        let call = DeviceCall::of(request);
+        let target = ids::device(call.message.id)?;
+        if !call.caller.device.is_primary() && call.caller.device != target {
+            return Err(not_primary());
+        }
+        let name = EncryptedDeviceName::try_from(call.message.name.to_vec());
+        let command = RenameDevice {
+            aci: call.caller.aci,
+            caller: call.caller.device,
+            target,
+            name: name
+                .map_err(|_| status::violated("name", "must have a size between 1 and 225"))?,
+        };
+        let answer = |outcome| SetDeviceNameResponse {
+            response: Some(outcome),
+        };
+        let renamed = self.0.executor.execute(&command, &call.context).await;
+        match status::decided(renamed)? {
+            Ok(renamed) => {
+                let position = self.0.settled(&renamed, &[Model::Devices]).await;
+                Ok(at(position, answer(Named::Success(()))))
+            }
+            Err(RenameDeviceRefused::NoSuchDevice) => {
+                let outcome = Named::TargetDeviceNotFound(NotFound {});
+                Ok(Response::new(answer(outcome)))
+            }
+            Err(RenameDeviceRefused::NotPrimary) => Err(not_primary()),
+        }
+    }
+
+    async fn set_push_token(
+        &self,
+        request: Request<SetPushTokenRequest>,
+    ) -> Result<Response<SetPushTokenResponse>, Status> {
+        let call = DeviceCall::of(request);
+        let stripped = |token: &str| -> Box<str> { token.split_whitespace().collect() };
+        let token = match &call.message.token_request {
+            Some(TokenRequest::ApnsTokenRequest(apns)) => {
+                PushToken::Apn(stripped(&apns.apns_token))
+            }
+            Some(TokenRequest::FcmTokenRequest(fcm)) => PushToken::Fcm(stripped(&fcm.fcm_token)),
+            None => return Err(status::violated("token_request", "must be set")),
+        };
+        let (PushToken::Apn(text) | PushToken::Fcm(text)) = &token;
+        if text.is_empty() {
+            return Err(status::violated("token_request", "must not be blank"));
+        }
+        let change = PushChange::Wake(Redacted(token));
+        let position = self.change_push(&call, change).await?;
+        Ok(at(position, SetPushTokenResponse {}))
+    }
+
+    /// A device that nothing wakes stays as it is.
+    async fn clear_push_token(
+        &self,
+        request: Request<ClearPushTokenRequest>,
+    ) -> Result<Response<ClearPushTokenResponse>, Status> {
+        let call = DeviceCall::of(request);
+        let (aci, device) = (call.caller.aci, call.caller.device);
+        let device = self.0.queries.devices().one(aci, device).await;
+        let device = device.map_err(status::unanswered)?;
+        let device = device.ok_or_else(status::invalid_credentials)?;
+        let service = match device.push {
+            Some(Redacted(PushToken::Apn(_))) => PushService::Apn,
+            Some(Redacted(PushToken::Fcm(_))) => PushService::Fcm,
+            None => return Ok(Response::new(ClearPushTokenResponse {})),
+        };
+        let position = self.change_push(&call, PushChange::Leave(service)).await?;
+        Ok(at(position, ClearPushTokenResponse {}))
+    }
+}
+
+impl Door {
+    async fn change_push<T>(
+        &self,
+        call: &DeviceCall<T>,
+        change: PushChange,
+    ) -> Result<EventPosition, Status> {
+        let command = SetPushToken {
+            aci: call.caller.aci,
+            device: call.caller.device,
+            change,
+        };
+        let changed = self.0.executor.execute(&command, &call.context).await;
+        match status::decided(changed)? {
+            Ok(changed) => Ok(self.0.settled(&changed, &[Model::Devices]).await),
+            Err(SetPushTokenRefused::NoSuchDevice) => Err(status::invalid_credentials()),
+        }
+    }
 }
 
 fn not_primary() -> Status {
-    status::bad_authentication("only the primary device removes others")
+    status::bad_authentication("only the primary device does this to others")
 }

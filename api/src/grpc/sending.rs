@@ -52,18 +52,26 @@ fn kind(number: i32, sealed: bool) -> Result<EnvelopeKind, Status> {
         .ok_or_else(|| status::violated("type", "must be a type that may be sent here"))
 }
 
+/// The ciphertext for one device.
+pub(super) fn device_message(
+    door: &Door,
+    device: u32,
+    message: Message,
+    sealed: bool,
+) -> Result<DeviceMessage, Status> {
+    Ok(DeviceMessage {
+        device: ids::device(device)?,
+        registration_id: Some(message.registration_id),
+        kind: kind(message.r#type, sealed)?,
+        content: message.payload,
+        guid: MessageGuid::from_random(door.0.entropy.bytes()),
+    })
+}
+
 impl Letter {
     fn command(self, door: &Door, at: Timestamp) -> Result<SendMessage, Status> {
         let sealed = !matches!(self.sender, Sender::Identified(..));
-        let parse = |(device, message): (u32, Message)| {
-            Ok(DeviceMessage {
-                device: ids::device(device)?,
-                registration_id: Some(message.registration_id),
-                kind: kind(message.r#type, sealed)?,
-                content: message.payload,
-                guid: MessageGuid::from_random(door.0.entropy.bytes()),
-            })
-        };
+        let parse = |(device, message)| device_message(door, device, message, sealed);
         let messages: Result<Vec<_>, Status> =
             self.bundle.messages.into_iter().map(parse).collect();
         let timestamp = Timestamp::from_epoch_millis(self.bundle.timestamp);

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use axum::extract::State;
 use chrono::{DateTime, SecondsFormat, Utc};
-use events::{DeviceId, E164, Timestamp};
+use events::{Aci, DeviceId, E164, Timestamp};
 use projections::accounts::Account;
 use projections::devices::Device;
 use serde::{Deserialize, Serialize};
@@ -147,16 +147,20 @@ const fn said(yes: bool) -> &'static str {
     if yes { "yes" } else { "no" }
 }
 
-pub(crate) async fn handler(
-    State(api): State<Api>,
-    caller: Authenticated,
-) -> Result<Json<ReportResponse>, Problem> {
-    let aci = caller.address.aci;
+/// The report about an account.
+pub(crate) async fn report(api: &Api, aci: Aci) -> Result<ReportResponse, Problem> {
     let (accounts, devices) = (api.queries.accounts(), api.queries.devices());
     let found = futures::try_join!(accounts.by_aci(aci), devices.of(aci));
     let (account, devices) = found.map_err(|error| Problem::unavailable(&error))?;
     let account = account.ok_or_else(Problem::credentials_required)?;
     let id = uuid::Builder::from_random_bytes(api.entropy.bytes()).into_uuid();
     let at = api.clock.now();
-    Ok(Json(ReportResponse::new(id, at, &account, devices)))
+    Ok(ReportResponse::new(id, at, &account, devices))
+}
+
+pub(crate) async fn handler(
+    State(api): State<Api>,
+    caller: Authenticated,
+) -> Result<Json<ReportResponse>, Problem> {
+    report(&api, caller.address.aci).await.map(Json)
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use commands::verification::VerificationPolicy;
 use events::values::Capabilities;
+use ipnet::IpNet;
 
 pub use crate::http::version::{Platform, Version};
 
@@ -20,6 +21,10 @@ pub struct Config {
     pub captcha_required: bool,
     /// How often and how fast verification codes may be asked for and tried.
     pub verification: Arc<VerificationPolicy>,
+    /// The largest attachment, in bytes.
+    pub attachment_bytes: u64,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// Sockets that may be open at once, in all. Zero, here and below, means as many as come.
     pub sockets: usize,
     /// Sockets that may be open at once from one address.
@@ -49,6 +54,8 @@ impl Default for Config {
             read_your_writes: Duration::from_millis(250),
             captcha_required: false,
             verification: Arc::default(),
+            attachment_bytes: 100 * 1024 * 1024,
+            trusted_proxies: Vec::new(),
             sockets: 0,
             sockets_per_address: 0,
             sockets_per_account: 32,

@@ -1,5 +1,8 @@
 //! How much a client may send, and for how long.
 
+pub mod buckets;
+pub mod rates;
+
 use std::time::Duration;
 
 /// How long the read models may take to catch up with the log before a question is answered without.

@@ -1,6 +1,7 @@
 //! What the doors need from outside, beside the ports of `commands`.
 
 pub mod objects;
+pub mod outcomes;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -8,6 +9,7 @@ use events::Timestamp;
 use events::ids::DeviceAddress;
 
 pub use objects::{ObjectKey, ObjectUploads, Upload};
+pub use outcomes::Outcomes;
 
 /// Judges solved captchas.
 #[async_trait]

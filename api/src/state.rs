@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::response::{IntoResponse, IntoResponseParts, Response, ResponseParts};
 use commands::ports::{CodeMint, PushTransport, VerificationTransport};
 use commands::{Command, Executed, Executor, Failure, RequestContext};
+use crypto::doors::DoorKey;
 use crypto::linking::LinkTokens;
 use crypto::phone::PniDeriver;
 use events::ports::{Clock, Entropy};
@@ -17,8 +18,9 @@ use projections::{Model, Queries};
 use crate::admission::{Origin, Quota};
 use crate::config::Config;
 use crate::issuing::Issuing;
+use crate::limits::buckets::Limits;
 use crate::listen::Shutdown;
-use crate::ports::{CaptchaAssessor, ObjectUploads};
+use crate::ports::{CaptchaAssessor, ObjectUploads, Outcomes};
 use crate::spam::SpamFilter;
 use crate::ws::hub::Hub;
 
@@ -44,6 +46,12 @@ pub struct Options {
     pub captchas: Arc<dyn CaptchaAssessor>,
     /// Makes forms for uploads.
     pub uploads: Arc<dyn ObjectUploads>,
+    /// How often what may be called.
+    pub limits: Limits,
+    /// Remembers what requests with an `Idempotency-Key` were answered.
+    pub outcomes: Arc<dyn Outcomes>,
+    /// For what only this server's nodes read again.
+    pub door_key: DoorKey,
     /// Issues and checks linking tokens.
     pub link_tokens: LinkTokens,
     /// Derives the pseudonyms of numbers.

@@ -4,6 +4,7 @@ mod cache;
 mod encode;
 mod event_id;
 mod load;
+pub mod own;
 mod turns;
 pub mod work;
 
@@ -21,6 +22,7 @@ use uuid::Uuid;
 
 use crate::command::{Command, Stop, Unavailable};
 use cache::Cache;
+use own::OwnEvents;
 use turns::Turns;
 use work::{Work, Write};
 
@@ -55,6 +57,14 @@ pub struct RequestContext {
     pub causation: Option<EventId>,
     /// The chain of requests that this one belongs to.
     pub correlation: Option<Uuid>,
+    /// Set for a request that may have been carried out before: it is run on the state that it saw then.
+    pub again: Option<Arc<OwnEvents>>,
+}
+
+/// The id of a request: it begins with its time, as UUID version 7 does, and goes on as `seed` does.
+pub fn request_id(millis: u64, seed: &[u8; 32]) -> RequestId {
+    let random = seed.first_chunk().expect("32 bytes begin with 10");
+    RequestId(event_id::version_7(millis, random))
 }
 
 /// A command that took effect, or had already.
@@ -127,6 +137,7 @@ impl Executor {
             )),
             causation: None,
             correlation: None,
+            again: None,
         }
     }
 
@@ -150,7 +161,7 @@ impl Executor {
                     return Err(Failure::Unavailable(source));
                 }
                 Err(Stop::Stale) => {
-                    self.pause(attempt).await;
+                    self.pause(attempt, context).await;
                     continue;
                 }
             };
@@ -158,7 +169,7 @@ impl Executor {
                 Tried::Stored(position) => return answer.map(|done| Executed { done, position }),
                 Tried::Beaten => {
                     tracing::debug!(command = C::NAME, attempt, "decided on an outdated state");
-                    self.pause(attempt).await;
+                    self.pause(attempt, context).await;
                 }
             }
         }
@@ -176,6 +187,11 @@ impl Executor {
         if writes.is_empty() {
             return Ok(Tried::Stored(None));
         }
+        let counts: Vec<_> = writes
+            .iter()
+            .filter(|_| context.again.is_some())
+            .map(|write| (write.stream.clone(), write.events.len()))
+            .collect();
         let append = encode::encode(self, &mut writes, context)
             .await
             .map_err(|Unavailable(source)| Failure::Unavailable(source))?;
@@ -190,6 +206,11 @@ impl Executor {
                 return Err(Failure::Unavailable(error.into()));
             }
         };
+        if let Some(own) = &context.again {
+            for (stream, events) in counts {
+                own.add(&stream, events);
+            }
+        }
         self.remember(writes, &appended).await;
         Ok(Tried::Stored(Some(appended.position)))
     }
@@ -217,9 +238,10 @@ impl Executor {
     }
 
     /// Waits for a random while, longer from time to time, so that rivals fall out of step.
-    async fn pause(&self, attempt: u32) {
+    async fn pause(&self, attempt: u32, context: &RequestContext) {
         let longest = (FIRST_PAUSE * 2_u32.pow(attempt.min(8) - 1)).min(MAX_PAUSE);
-        let share = f64::from(u16::from_le_bytes(self.entropy.bytes())) / f64::from(u16::MAX);
+        // Not drawn from the source of randomness: a request that is run again draws what it drew before.
+        let share = event_id::share(context.request, attempt);
         tokio::time::sleep(longest.mul_f64(share)).await;
     }
 }

@@ -9,14 +9,15 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use commands::RequestContext;
-use events::Actor;
+use commands::executor::own::OwnEvents;
 use events::ports::Entropy;
+use events::{Actor, RequestId, Timestamp};
 use futures::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tracing::{error, info};
 use uuid::Uuid;
 
-use crate::http::extract::SocketPeer;
+use crate::http::extract::{ClientAddress, SocketPeer};
 use crate::http::problem::Problem;
 use crate::limits;
 use crate::state::{Api, EventPosition};
@@ -69,6 +70,24 @@ impl Asked {
         }
     }
 
+    /// When it came.
+    pub(crate) const fn at(&self) -> Timestamp {
+        self.context.at
+    }
+
+    /// The same request under another id and time: those of the first time it came.
+    pub(crate) fn again(&self, request: RequestId, at: Timestamp, own: Arc<OwnEvents>) -> Self {
+        Self {
+            context: RequestContext {
+                request,
+                at,
+                again: Some(own),
+                ..self.context.clone()
+            },
+            actor_kind: Arc::clone(&self.actor_kind),
+        }
+    }
+
     /// What the request line says of the caller.
     pub(crate) fn is_by(&self, kind: &'static str) {
         // The first to know is the one who checked credentials.
@@ -96,8 +115,13 @@ pub(crate) async fn observe(State(api): State<Api>, mut request: Request, next: 
     let asked = Asked::of(&api, request.headers());
     let line = Line::about(&request);
     request.extensions_mut().insert(asked.clone());
+    if let Some(address) = ClientAddress::of(&request, &api.config.trusted_proxies) {
+        request.extensions_mut().insert(address);
+    }
 
     let mut response = next.run(request).await;
+    // One that has come before goes by its first name.
+    let asked = response.extensions_mut().remove::<Asked>().unwrap_or(asked);
 
     let headers = response.headers_mut();
     headers.insert(TIMESTAMP, api.clock.now().epoch_millis().into());

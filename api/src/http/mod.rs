@@ -1,9 +1,11 @@
 //! REST: one file an endpoint, with its wire types, its statuses and its handler.
 
 pub mod accounts;
+pub mod attachments;
 pub mod config;
 pub mod devices;
 pub mod extract;
+pub mod idempotency;
 pub mod keepalive;
 pub mod keys;
 pub mod layers;

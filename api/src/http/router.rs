@@ -11,12 +11,12 @@ use tower_http::normalize_path::NormalizePathLayer;
 use crate::grpc;
 use crate::http::problem::Problem;
 use crate::http::{
-    accounts, config, devices, keepalive, keys, layers, messages, registration, usernames,
-    verification, version,
+    accounts, attachments, config, devices, idempotency, keepalive, keys, layers, messages,
+    registration, usernames, verification, version,
 };
-use crate::limits;
 use crate::state::Api;
 use crate::ws::upgrade;
+use crate::{limits, openapi};
 
 /// The doors: every listener and every request inside a WebSocket goes through this.
 pub fn router(api: Api) -> Router {
@@ -27,7 +27,7 @@ pub fn router(api: Api) -> Router {
         any(upgrade::handler).layer(Extension(upgrade::Inner(inner))),
     );
     let calls = api.config.grpc.then(|| grpc::router(&api));
-    let rest = finished(endpoints().merge(sockets), api);
+    let rest = finished(endpoints().merge(sockets).merge(openapi::routes()), api);
     match calls {
         Some(calls) => apart(calls, rest),
         None => rest,
@@ -131,6 +131,10 @@ fn endpoints() -> Router<Api> {
             "/v1/messages/uuid/{guid}",
             delete(messages::delete::handler),
         )
+        .route(
+            "/v4/attachments/form/upload",
+            get(attachments::form::handler),
+        )
         .route("/v2/config", get(config::fetch::handler))
         .route("/v1/keepalive", get(keepalive::handler))
 }
@@ -171,6 +175,7 @@ fn finished(endpoints: Router<Api>, api: Api) -> Router {
         .layer(DefaultBodyLimit::max(limits::BODY))
         .layer(from_fn_with_state(api.entropy.clone(), layers::guard))
         .layer(from_fn_with_state(api.clone(), version::gate))
+        .layer(from_fn_with_state(api.clone(), idempotency::once))
         .layer(from_fn_with_state(api.clone(), layers::observe))
         .with_state(api);
     Router::new().fallback_service(NormalizePathLayer::trim_trailing_slash().layer(router))

@@ -42,8 +42,9 @@ pub struct Upload {
 }
 
 /// The answer to whoever wants to upload something that may be large.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = AttachmentUploadForm)]
 pub struct UploadForm {
     /// 3: a resumable upload by the tus protocol, with `POST`. 2: the whole object at once, with `PUT`.
     pub cdn: u32,
@@ -56,7 +57,7 @@ pub struct UploadForm {
 }
 
 /// The fields of a browser's form, by the rules of Amazon's S3 (version 4 of its signatures).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PostForm {
     /// The object's path.

@@ -12,7 +12,8 @@ use http::header::{
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
-use crate::http::extract::SocketPeer;
+use crate::http::extract::{ClientAddress, SocketPeer};
+use crate::http::idempotency::{self, Caller};
 use crate::http::problem::Problem;
 use crate::ws::frame::{RequestFrame, ResponseFrame};
 
@@ -22,18 +23,28 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 #[derive(Clone)]
 pub(crate) struct Tunnel {
     peer: SocketPeer,
+    caller: Option<Caller>,
+    from: Option<ClientAddress>,
     headers: Arc<HeaderMap>,
 }
 
 impl Tunnel {
-    /// `upgrade` are the headers of the request that opened the socket.
-    pub(crate) fn new(peer: SocketPeer, upgrade: &HeaderMap) -> Self {
+    /// `upgrade` are the headers of the request that opened the socket, `caller` is who did if they showed credentials,
+    /// `from` where they are.
+    pub(crate) fn new(
+        peer: SocketPeer,
+        caller: Option<Caller>,
+        from: Option<ClientAddress>,
+        upgrade: &HeaderMap,
+    ) -> Self {
         let inherited = upgrade.iter().filter(|(name, _)| is_inherited(name));
         let headers = inherited
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         Self {
             peer,
+            caller,
+            from,
             headers: Arc::new(headers),
         }
     }
@@ -52,7 +63,14 @@ impl Tunnel {
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         *request.headers_mut() = self.headers_of(&frame.headers);
-        request.extensions_mut().insert(self.peer.clone());
+        let extensions = request.extensions_mut();
+        extensions.insert(self.peer.clone());
+        if let Some(caller) = self.caller {
+            extensions.insert(caller);
+        }
+        if let Some(from) = self.from {
+            extensions.insert(from);
+        }
         Ok(request)
     }
 
@@ -88,6 +106,7 @@ fn is_inherited(name: &HeaderName) -> bool {
         CONTENT_LENGTH,
         TRANSFER_ENCODING,
         AUTHORIZATION,
+        idempotency::KEY,
     ];
     !connection.contains(name) && !name.as_str().contains("websocket-")
 }
@@ -154,7 +173,7 @@ mod tests {
             .iter()
             .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
             .collect();
-        Tunnel::new(SocketPeer::anonymous(), &headers)
+        Tunnel::new(SocketPeer::anonymous(), None, None, &headers)
     }
 
     fn frame(verb: &str, path: &str, headers: &[&str]) -> RequestFrame {

@@ -15,8 +15,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tower::ServiceExt as _;
 
 use crate::admission::{Full, Origin, Place};
-use crate::http::extract::SocketPeer;
 use crate::http::extract::device::opener;
+use crate::http::extract::{ClientAddress, SocketPeer};
+use crate::http::idempotency;
 use crate::http::layers::Asked;
 use crate::http::problem::Problem;
 use crate::limits::{NO_PLACE, socket as limits};
@@ -48,6 +49,7 @@ pub(crate) async fn handler(
     State(api): State<Api>,
     Extension(inner): Extension<Inner>,
     from: Option<Extension<ConnectInfo<SocketAddr>>>,
+    address: Option<Extension<ClientAddress>>,
     asked: Asked,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
@@ -84,6 +86,8 @@ pub(crate) async fn handler(
     };
     let tunnel = Tunnel::new(
         device.map_or(SocketPeer::anonymous(), SocketPeer::device),
+        idempotency::opener(&api, &headers, device),
+        address.map(|Extension(address)| address),
         &headers,
     );
     let upgrade = upgrade

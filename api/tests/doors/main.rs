@@ -4,9 +4,13 @@
 
 mod accounts;
 mod any_json;
+mod attachments;
 mod catalogue;
+mod client;
+mod contract;
 mod devices;
 mod grpc;
+mod idempotency;
 mod keys;
 mod messages;
 mod multi_recipient;

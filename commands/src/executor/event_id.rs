@@ -26,6 +26,13 @@ pub(crate) fn derive(
     EventId::from_uuid(version_7(millis >> 16, random))
 }
 
+/// A number between 0 and 1 that differs between requests and between their attempts.
+pub(crate) fn share(request: RequestId, attempt: u32) -> f64 {
+    let digest = Sha256::digest(format!("{request} pause {attempt}"));
+    let bytes = digest.first_chunk().expect("32 bytes begin with 2");
+    f64::from(u16::from_le_bytes(*bytes)) / f64::from(u16::MAX)
+}
+
 /// A UUID of version 7.
 pub(crate) fn version_7(millis: u64, random: &[u8; 10]) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(millis, random).into_uuid()

@@ -11,7 +11,7 @@ use crate::aggregate::Aggregate;
 use crate::command::Unavailable;
 
 /// How many events one read of a stream asks for.
-const PAGE: usize = 500;
+pub(super) const PAGE: usize = 500;
 
 pub(super) fn typed<A: Aggregate>(state: State) -> Arc<A> {
     state
@@ -56,7 +56,7 @@ impl Executor {
     }
 
     /// Decodes events and opens their personal values.
-    async fn open(&self, recorded: &[Recorded]) -> Result<Vec<Fact>, Unavailable> {
+    pub(super) async fn open(&self, recorded: &[Recorded]) -> Result<Vec<Fact>, Unavailable> {
         let decoded: Result<Vec<_>, _> = recorded.iter().map(Fact::decode).collect();
         let mut facts = decoded.map_err(Unavailable::from_source)?;
         let mut needed = Vec::new();

@@ -100,7 +100,14 @@ impl<'a> Work<'a> {
         let seen = self.seen().get(&stream).cloned();
         let (state, revision) = match seen {
             Some((state, revision)) => (typed::<A>(state), revision),
-            None => self.executor.catch_up::<A>(&stream).await?,
+            None => match &self.context.again {
+                Some(own) => {
+                    self.executor
+                        .as_it_was::<A>(&stream, self.context, own)
+                        .await?
+                }
+                None => self.executor.catch_up::<A>(&stream).await?,
+            },
         };
         self.seen()
             .insert(stream.clone(), (state.clone(), revision));

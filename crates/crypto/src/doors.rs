@@ -1,5 +1,8 @@
 //! What the doors sign for themselves: upload tokens, and names under which they remember callers without knowing them.
 
+use aes_gcm_siv::aead::{Aead as _, KeyInit as _};
+use aes_gcm_siv::{Aes256GcmSiv, Nonce};
+
 use crate::mac::MacKey;
 
 /// One key for everything that only this server's nodes check again. Each purpose is a world of its own.
@@ -28,10 +31,36 @@ impl DoorKey {
     }
 }
 
+/// Seals bytes under a key that is for one text, or for versions of it: what is sealed twice shows only whether it is the
+/// same. AES-256-GCM-SIV.
+pub fn seal(key: &[u8; 32], plain: &[u8]) -> Vec<u8> {
+    Aes256GcmSiv::new(key.into())
+        .encrypt(&Nonce::default(), plain)
+        .expect("texts of a few kilobytes can be sealed")
+}
+
+/// Opens what [`seal`] sealed; `None` if it is something else, or the key is.
+pub fn open(key: &[u8; 32], sealed: &[u8]) -> Option<Vec<u8>> {
+    Aes256GcmSiv::new(key.into())
+        .decrypt(&Nonce::default(), sealed)
+        .ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::HashSet;
+
+    #[test]
+    fn what_is_sealed_opens_with_its_key_only() {
+        let sealed = seal(&[1; 32], b"answer");
+        assert_eq!(open(&[1; 32], &sealed).as_deref(), Some(&b"answer"[..]));
+        assert_eq!(open(&[2; 32], &sealed), None);
+        let mut changed = sealed.clone();
+        changed[0] ^= 1;
+        assert_eq!(open(&[1; 32], &changed), None);
+        assert_eq!(open(&[1; 32], b""), None);
+    }
 
     #[test]
     fn purposes_and_parts_are_told_apart() {

@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use api::config::{Platform, Version};
+use api::limits::rates::{Rate, Rates};
 use figment::Figment;
 use figment::providers::{Env, Format as _, Toml};
+use ipnet::IpNet;
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -38,6 +40,8 @@ pub(crate) struct Config {
     #[serde(default)]
     pub(crate) limits: Limits,
     #[serde(default)]
+    pub(crate) rates: RateSettings,
+    #[serde(default)]
     pub(crate) objects: Objects,
     #[serde(default)]
     pub(crate) log: Log,
@@ -53,6 +57,8 @@ pub(crate) struct Server {
     pub(crate) https: Option<SocketAddr>,
     /// Health and metrics. Keep it away from the public.
     pub(crate) admin: SocketAddr,
+    /// Networks of proxies in front, such as `10.0.0.0/8`: what they say in `X-Forwarded-For` is believed.
+    pub(crate) trusted_proxies: Vec<IpNet>,
 }
 
 impl Default for Server {
@@ -61,6 +67,7 @@ impl Default for Server {
             http: Some(SocketAddr::from(([127, 0, 0, 1], 8080))),
             https: None,
             admin: SocketAddr::from(([127, 0, 0, 1], 9090)),
+            trusted_proxies: Vec::new(),
         }
     }
 }
@@ -245,7 +252,7 @@ pub(crate) enum Dialect {
 }
 
 /// Where attachments, avatars, stickers and archives are.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Objects {
     /// `file:///folder`, `s3://bucket`, `gs://bucket`, `az://container` or `memory:///`; the folder `objects` if it is not
@@ -255,6 +262,73 @@ pub(crate) struct Objects {
     pub(crate) direct: bool,
     /// How clients reach this server, for the addresses in forms; `server.http` if it is not said.
     pub(crate) public_url: Option<String>,
+    /// The largest attachment, in bytes.
+    pub(crate) attachment_bytes: u64,
+}
+
+impl Default for Objects {
+    fn default() -> Self {
+        Self {
+            url: None,
+            direct: false,
+            public_url: None,
+            attachment_bytes: api::Config::default().attachment_bytes,
+        }
+    }
+}
+
+/// How often what may be called, where it is not to be what the table of limits says.
+///
+/// `rates.messages = { size = 60, seconds = 1.0 }`: up to 60 at once, and one more each second. `rates.off = true`: no limits.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(try_from = "BTreeMap<String, RateSetting>")]
+pub(crate) struct RateSettings(Rates);
+
+/// The value of a key of `[rates]`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(untagged)]
+enum RateSetting {
+    Off(bool),
+    Rate { size: u64, seconds: f64 },
+}
+
+impl RateSettings {
+    /// No limits.
+    pub(crate) const fn off() -> Self {
+        Self(Rates::off())
+    }
+}
+
+impl From<RateSettings> for Rates {
+    fn from(RateSettings(rates): RateSettings) -> Self {
+        rates
+    }
+}
+
+impl TryFrom<BTreeMap<String, RateSetting>> for RateSettings {
+    type Error = String;
+
+    fn try_from(settings: BTreeMap<String, RateSetting>) -> Result<Self, String> {
+        let mut rates = Rates::default();
+        for (name, setting) in settings {
+            match setting {
+                RateSetting::Off(off) if name == "off" => {
+                    if off {
+                        return Ok(Self::off());
+                    }
+                }
+                RateSetting::Off(_) => return Err(format!("`{name}` needs a size and seconds")),
+                RateSetting::Rate { size, seconds } => {
+                    let period = Duration::try_from_secs_f64(seconds)
+                        .map_err(|error| format!("`{name}`: {error}"))?;
+                    rates
+                        .set(&name, Rate { size, period })
+                        .map_err(|error| error.to_string())?;
+                }
+            }
+        }
+        Ok(Self(rates))
+    }
 }
 
 /// What the log looks like.
@@ -307,6 +381,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use api::limits::rates::Limit;
 
     fn parse(text: &str) -> anyhow::Result<Config> {
         let config: Config = Figment::from(Toml::string(text)).extract()?;
@@ -343,6 +418,27 @@ mod tests {
         );
         for wrong in ["{ ios = \"7\" }", "{ watch = \"7.1.0\" }"] {
             assert!(parse(&format!("{LEAST}api.oldest_clients = {wrong}\n")).is_err());
+        }
+    }
+
+    #[test]
+    fn a_rate_is_set_by_the_name_of_its_limit() {
+        let rates = |line: &str| parse(&format!("{LEAST}{line}")).map(|config| config.rates.0);
+        let set = rates("rates.pin = { size = 3, seconds = 0.5 }").unwrap();
+        let rate = set.of(Limit::Pin).unwrap();
+        assert_eq!((rate.size, rate.period), (3, Duration::from_millis(500)));
+        assert_eq!(
+            set.of(Limit::Messages),
+            Some(Limit::Messages.default_rate())
+        );
+        assert_eq!(rates("rates.off = true").unwrap().of(Limit::Pin), None);
+        for wrong in [
+            "rates.pins = { size = 3, seconds = 1.0 }",
+            "rates.pin = { size = 0, seconds = 1.0 }",
+            "rates.pin = { size = 1, seconds = -1.0 }",
+            "rates.pin = true",
+        ] {
+            assert!(rates(wrong).is_err(), "{wrong}");
         }
     }
 

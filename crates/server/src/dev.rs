@@ -100,6 +100,7 @@ fn configuration(
             http: Some(at(arguments.http_port)),
             https: Some(at(arguments.https_port)),
             admin: at(arguments.admin_port),
+            trusted_proxies: Vec::new(),
         },
         tls: Some(config::Tls {
             certificate: certificates.certificate.clone(),
@@ -123,6 +124,11 @@ fn configuration(
         spam: config::Spam::default(),
         api: config::Api::default(),
         limits: config::Limits::default(),
+        rates: if arguments.no_rate_limits {
+            config::RateSettings::off()
+        } else {
+            config::RateSettings::default()
+        },
         objects: config::Objects {
             url: Some(format!("file://{}", folder.join("objects").display())),
             ..config::Objects::default()

@@ -8,14 +8,16 @@ use std::time::Duration;
 use anyhow::Context as _;
 use api::admission::{Origin, Quota};
 use api::config::DialectSwitch;
+use api::limits::buckets::Limits;
 use api::listen::{Shutdown, serve};
 use api::ports::BelieveCaptchas;
 use api::spam::{RecipientQuota, SpamFilter, TrustEverybody};
 use api::ws::hub::Hub;
-use api::{Api, Issuing, IssuingKeys, Options};
+use api::{Api, DoorEntropy, Issuing, IssuingKeys, Options};
 use commands::Executor;
 use commands::ports::PushNothing;
 use crypto::secrets::ServerSecrets;
+use doors_postgres::{PgBuckets, PgOutcomes};
 use events::personal::SubjectKeys;
 use events::ports::{Clock, Entropy};
 use events::store::PayloadStore;
@@ -125,6 +127,7 @@ pub(crate) async fn start(
         clock: Arc::clone(&store.clock),
         metrics,
     };
+    start_sweep(&store, lifecycle);
     let objects = objects::start(config, secrets.doors.clone(), &store.clock, lifecycle)?;
     let uploads = objects.clone();
     let api = Api::new(options(
@@ -132,6 +135,28 @@ pub(crate) async fn start(
     )?);
     let doors = api::router(api).merge(objects.router());
     open_doors(config, &doors, admin, lifecycle).await
+}
+
+/// How often what the doors remember is swept.
+const SWEEP: Duration = Duration::from_mins(10);
+
+/// Sweeps rate limits and answers that nobody needs any more. Every node does: it costs two deletions by index.
+fn start_sweep(store: &Store, lifecycle: &Lifecycle) {
+    let (pool, clock) = (store.pool.clone(), Arc::clone(&store.clock));
+    let token = lifecycle.doors.token.clone();
+    lifecycle.doors.essential("sweep", async move {
+        let sweeping = async {
+            let mut turns = tokio::time::interval(SWEEP);
+            loop {
+                turns.tick().await;
+                if let Err(error) = doors_postgres::sweep(&pool, clock.now()).await {
+                    tracing::warn!(%error, "cannot sweep what the doors remember");
+                }
+            }
+        };
+        token.run_until_cancelled(sweeping).await;
+        Ok(())
+    });
 }
 
 /// Starts a process that only works on projections.
@@ -168,7 +193,7 @@ pub(crate) async fn start_worker(
 
 async fn start_store(config: &Config, lifecycle: &Lifecycle) -> anyhow::Result<Store> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    let entropy: Arc<dyn Entropy> = Arc::new(DoorEntropy::new(Arc::new(SystemEntropy)));
     let pool = pool(config, LOG_CONNECTIONS).await?;
     let eventstore = config.eventstore.as_ref();
     let eventstore = eventstore.map(|eventstore| eventstore.url.expose_secret());
@@ -301,6 +326,14 @@ fn options(
         push: Arc::new(PushNothing),
         captchas: Arc::new(BelieveCaptchas),
         uploads: Arc::new(uploads),
+        limits: Limits::new(
+            config.rates.clone().into(),
+            Arc::new(PgBuckets::new(store.pool.clone())),
+            Arc::clone(&store.clock),
+            secrets.doors.clone(),
+        ),
+        outcomes: Arc::new(PgOutcomes::new(store.pool)),
+        door_key: secrets.doors.clone(),
         clock: store.clock,
         entropy: store.entropy,
         issuing: Issuing::new(IssuingKeys::from(&secrets)),
@@ -333,6 +366,8 @@ fn api_config(config: &Config) -> api::config::Config {
         sockets: config.limits.sockets,
         sockets_per_address: config.limits.sockets_per_address,
         sockets_per_account: config.limits.sockets_per_account,
+        attachment_bytes: config.objects.attachment_bytes,
+        trusted_proxies: config.server.trusted_proxies.clone(),
         oldest_clients: config.api.oldest_clients.0.clone(),
         ..api::config::Config::default()
     }

@@ -18,6 +18,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("projections", &["events", "subscription"]),
     ("api", &["events", "commands", "projections", "crypto"]),
     ("objects", &["api", "crypto", "events"]),
+    ("doors-postgres", &["api", "events"]),
     (
         "replay",
         &["events", "projections", "subscription", "store-postgres"],
@@ -30,6 +31,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "api",
             "commands",
             "crypto",
+            "doors-postgres",
             "events",
             "live",
             "objects",

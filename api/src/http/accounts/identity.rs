@@ -8,18 +8,24 @@ use serde::{Deserialize, Serialize};
 use crate::http::wire::{Base64, UrlSafe};
 
 /// The answer of whoami; registration adds to it. Missing values are `null`, because some clients insist on the property.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = AccountIdentity)]
 pub struct IdentityResponse {
     /// The account's id.
+    #[schema(value_type = String)]
     pub uuid: Aci,
     /// Its number.
+    #[schema(value_type = Option<String>)]
     pub number: Option<E164>,
     /// The number's pseudonym: a bare UUID, without a prefix.
+    #[schema(value_type = Option<String>)]
     pub pni: Option<Pni>,
     /// The hash of its username.
+    #[schema(value_type = Option<String>)]
     pub username_hash: Option<Base64<UsernameHash, UrlSafe>>,
     /// Where its username link leads.
+    #[schema(value_type = Option<String>)]
     pub username_link_handle: Option<LinkHandle>,
     /// Whether it keeps an encrypted copy of itself in remote storage.
     pub storage_capable: bool,
@@ -30,11 +36,13 @@ pub struct IdentityResponse {
 }
 
 /// What an account may do beyond others. Nothing is sold here.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Entitlements {
     /// Badges on its profile.
+    #[schema(value_type = Vec<Object>)]
     pub badges: Vec<serde_json::Value>,
     /// Room for backups.
+    #[schema(value_type = Option<Object>)]
     pub backup: Option<serde_json::Value>,
 }
 

@@ -13,7 +13,8 @@ use crate::http::problem::Problem;
 use crate::state::Api;
 
 /// The answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = RemoteConfig)]
 pub struct ConfigResponse {
     /// All values are text, flags too.
     pub config: BTreeMap<String, String>,

@@ -33,12 +33,14 @@ use crate::http::wire::Object;
 use crate::state::Api;
 
 /// The body.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schema(as = LinkDeviceRequest)]
 pub struct LinkRequest {
     /// The token.
     pub verification_code: Option<String>,
     /// What the device says of itself. What it says of the account means nothing.
+    #[schema(value_type = Option<AttributesRequest>)]
     pub account_attributes: Option<Object<AttributesRequest>>,
     /// Keys for both identities, and how to wake the device.
     #[serde(flatten)]
@@ -46,14 +48,18 @@ pub struct LinkRequest {
 }
 
 /// The answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = DeviceResponse)]
 pub struct LinkResponse {
     /// The account.
+    #[schema(value_type = String)]
     pub uuid: Aci,
     /// The pseudonym of its number: a bare UUID.
+    #[schema(value_type = String)]
     pub pni: Pni,
     /// The number that the device has from now on.
+    #[schema(value_type = u8)]
     pub device_id: DeviceId,
 }
 

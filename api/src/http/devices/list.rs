@@ -12,27 +12,35 @@ use crate::http::wire::{Base64, Padded};
 use crate::state::Api;
 
 /// The answer, by ascending number.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = DeviceList)]
 pub struct ListResponse {
     /// The devices.
     pub devices: Vec<DeviceResponse>,
 }
 
 /// A device.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Device)]
 pub struct DeviceResponse {
     /// Its number.
+    #[schema(value_type = u8)]
     pub id: DeviceId,
     /// Its encrypted name.
+    #[schema(value_type = Option<String>)]
     pub name: Option<Base64<EncryptedDeviceName, Padded>>,
     /// The day on which it was last heard of: midnight, in milliseconds.
+    #[schema(value_type = i64)]
     pub last_seen: Timestamp,
     /// Its registration id for the account's identity.
+    #[schema(value_type = u16)]
     pub registration_id: RegistrationId,
     /// When it joined, in milliseconds (seed dialect).
+    #[schema(value_type = i64)]
     pub created: Timestamp,
     /// When it joined, sealed to the account's identity key. Not made so far.
+    #[schema(value_type = Option<String>)]
     pub created_at_ciphertext: Option<Base64<Vec<u8>>>,
 }
 

@@ -18,8 +18,9 @@ use crate::http::problem::Problem;
 use crate::state::Api;
 
 /// The answer.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ProvisioningCode)]
 pub struct ProvisioningCodeResponse {
     /// The token.
     pub verification_code: String,

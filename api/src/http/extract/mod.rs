@@ -1,12 +1,14 @@
 //! From requests to values: credentials, parameters, bodies. Past these, nobody checks again.
 
 pub mod access;
+pub mod address;
 pub mod basic;
 pub mod device;
 pub mod json;
 pub mod path;
 
 pub use access::{AccessKeyHeader, TokenBesideCredentials};
+pub use address::ClientAddress;
 pub use basic::{Basic, StrictBasic};
 pub use device::{AnonymousOnly, Authenticated, MaybeAuthenticated, SocketPeer};
 pub use json::Json;

@@ -9,8 +9,9 @@ use crate::http::problem::Problem;
 use crate::state::Api;
 
 /// The answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = PreKeyCount)]
 pub struct CountResponse {
     /// Curve25519.
     pub count: u32,

@@ -30,19 +30,25 @@ use crate::state::Api;
 const MAX_KEYS: usize = 100;
 
 /// The body. What is missing stays as it is.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schema(as = SetKeysRequest)]
 pub struct SetRequest {
     /// One-time Curve25519 keys: a list that is not empty replaces all that are left.
+    #[schema(value_type = Option<Vec<EcPreKeyJson>>)]
     pub pre_keys: Option<Vec<Object<EcPreKeyJson>>>,
     /// One-time Kyber keys: a list that is not empty replaces all that are left.
+    #[schema(value_type = Option<Vec<KyberPreKeyJson>>)]
     pub pq_pre_keys: Option<Vec<Object<KyberPreKeyJson>>>,
     /// The signed pre-key.
+    #[schema(value_type = Option<SignedPreKeyJson>)]
     pub signed_pre_key: Option<Object<SignedPreKeyJson>>,
     /// The Kyber key of last resort.
+    #[schema(value_type = Option<KyberPreKeyJson>)]
     pub pq_last_resort_pre_key: Option<Object<KyberPreKeyJson>>,
     /// From clients that registered without keys: the identity key. The first one stays.
     #[serde(deserialize_with = "non_empty")]
+    #[schema(value_type = Option<String>)]
     pub identity_key: Option<Base64<EcPublicKey>>,
 }
 

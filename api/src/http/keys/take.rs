@@ -29,22 +29,27 @@ use crate::http::wire::Base64;
 use crate::state::Api;
 
 /// The answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = PreKeyBundle)]
 pub struct TakeResponse {
     /// Of the identity that was asked for.
+    #[schema(value_type = String)]
     pub identity_key: Base64<EcPublicKey>,
     /// One at least.
     pub devices: Vec<DeviceResponse>,
 }
 
 /// One device's part.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = DevicePreKeyBundle)]
 pub struct DeviceResponse {
     /// The device.
+    #[schema(value_type = u8)]
     pub device_id: DeviceId,
     /// Its registration id for the identity.
+    #[schema(value_type = u16)]
     pub registration_id: RegistrationId,
     /// Its signed pre-key.
     pub signed_pre_key: SignedPreKeyJson,

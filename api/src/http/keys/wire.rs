@@ -9,36 +9,47 @@ use serde::{Deserialize, Serialize};
 use crate::http::wire::Base64;
 
 /// A one-time Curve25519 key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = PreKey)]
 pub struct EcPreKeyJson {
     /// The client's number for it: 0 to 2147483647.
+    #[schema(value_type = u32)]
     pub key_id: PreKeyId,
     /// 33 bytes, unpadded base64.
+    #[schema(value_type = String)]
     pub public_key: Base64<EcPublicKey>,
 }
 
 /// A signed Curve25519 key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = SignedPreKey)]
 pub struct SignedPreKeyJson {
     /// The client's number for it: 0 to 2147483647.
+    #[schema(value_type = u32)]
     pub key_id: PreKeyId,
     /// 33 bytes, unpadded base64.
+    #[schema(value_type = String)]
     pub public_key: Base64<EcPublicKey>,
     /// 64 bytes, unpadded base64.
+    #[schema(value_type = String)]
     pub signature: Base64<Signature>,
 }
 
 /// A Kyber key: one-time or last resort.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = KyberPreKey)]
 pub struct KyberPreKeyJson {
     /// The client's number for it: 0 to 2147483647.
+    #[schema(value_type = u32)]
     pub key_id: PreKeyId,
     /// 1569 bytes, unpadded base64.
+    #[schema(value_type = String)]
     pub public_key: Base64<KyberPublicKey>,
     /// 64 bytes, unpadded base64.
+    #[schema(value_type = String)]
     pub signature: Base64<Signature>,
 }
 

@@ -20,7 +20,8 @@ const PAGE: PageLimits = PageLimits {
 };
 
 /// The answer, oldest first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = OutgoingMessageList)]
 pub struct ListResponse {
     /// The messages.
     pub messages: Vec<MessageResponse>,
@@ -29,33 +30,42 @@ pub struct ListResponse {
 }
 
 /// A message that waits.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = OutgoingMessage)]
 pub struct MessageResponse {
     /// The server's name for it.
+    #[schema(value_type = String)]
     pub guid: MessageGuid,
     /// As in the envelope.
     #[serde(rename = "type")]
     pub kind: i16,
     /// The sender's time.
+    #[schema(value_type = i64)]
     pub timestamp: Timestamp,
     /// Who sent it, unless that is sealed.
+    #[schema(value_type = Option<String>)]
     pub source_uuid: Option<ServiceId>,
     /// Their device; 0 if that is sealed.
     pub source_device: u32,
     /// The identity it was addressed to.
+    #[schema(value_type = String)]
     pub destination_uuid: ServiceId,
     /// The number's new pseudonym.
+    #[schema(value_type = Option<String>)]
     pub updated_pni: Option<Pni>,
     /// The ciphertext; receipts have none.
+    #[schema(value_type = Option<String>)]
     pub content: Option<Base64<Vec<u8>, Padded>>,
     /// When it was accepted.
+    #[schema(value_type = i64)]
     pub server_timestamp: Timestamp,
     /// Whether the device should have been woken at once.
     pub urgent: bool,
     /// Whether it belongs to a story.
     pub story: bool,
     /// What may be shown to report it as spam.
+    #[schema(value_type = Option<String>)]
     pub report_spam_token: Option<Base64<Vec<u8>, Padded>>,
 }
 

@@ -33,10 +33,12 @@ use crate::state::Api;
 use crate::ws::ephemeral::deliver_now;
 
 /// The body.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = IncomingMessageList)]
 pub struct SendRequest {
     /// One for each device of the recipient, each device once.
     #[serde(default)]
+    #[schema(value_type = Option<Vec<MessageRequest>>)]
     pub messages: Option<Vec<Object<MessageRequest>>>,
     /// Whether it is for devices that are connected now, and for nobody later.
     #[serde(default)]
@@ -50,25 +52,29 @@ pub struct SendRequest {
 }
 
 /// The ciphertext for one device.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = IncomingMessage)]
 pub struct MessageRequest {
     /// 1 in a session, 3 starts one, 6 (or 7) sealed, 8 not encrypted.
     #[serde(rename = "type")]
     pub kind: i32,
     /// 1 to 127.
+    #[schema(value_type = u8)]
     pub destination_device_id: DeviceId,
     /// The registration id under which the sender knows the device; not checked if it is not said.
     #[serde(default)]
     pub destination_registration_id: Option<i64>,
     /// At least one byte.
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     pub content: Option<Base64<Vec<u8>>>,
 }
 
 /// The answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = SendMessageResponse)]
 pub struct SendResponse {
     /// Whether the sender has other devices that should learn of it.
     pub needs_sync: bool,

@@ -10,48 +10,59 @@ use crate::http::violations::Violations;
 use crate::http::wire::Object;
 
 /// The part of a body that activates a device.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ActivationRequest {
     /// Signed by the account's identity key.
+    #[schema(value_type = Option<SignedPreKeyJson>)]
     pub aci_signed_pre_key: Option<Object<SignedPreKeyJson>>,
     /// Signed by the number's identity key.
+    #[schema(value_type = Option<SignedPreKeyJson>)]
     pub pni_signed_pre_key: Option<Object<SignedPreKeyJson>>,
     /// Signed by the account's identity key.
+    #[schema(value_type = Option<KyberPreKeyJson>)]
     pub aci_pq_last_resort_pre_key: Option<Object<KyberPreKeyJson>>,
     /// Signed by the number's identity key.
+    #[schema(value_type = Option<KyberPreKeyJson>)]
     pub pni_pq_last_resort_pre_key: Option<Object<KyberPreKeyJson>>,
     /// Apple's push token.
+    #[schema(value_type = Option<ApnToken>)]
     pub apn_token: Option<Object<ApnToken>>,
     /// Google's push token.
+    #[schema(value_type = Option<GcmToken>)]
     pub gcm_token: Option<Object<GcmToken>>,
     /// Either, in the form that the library of the official desktop client gives it.
+    #[schema(value_type = Option<EitherToken>)]
     pub push_token: Option<Object<EitherToken>>,
 }
 
 /// Apple's token.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ApnToken {
     /// Not empty.
+    #[schema(value_type = String)]
     pub apn_registration_id: Box<str>,
 }
 
 /// Google's token.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GcmToken {
     /// Not empty.
+    #[schema(value_type = String)]
     pub gcm_registration_id: Box<str>,
 }
 
 /// One of the two.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct EitherToken {
     /// Apple's.
+    #[schema(value_type = Option<String>)]
     pub apn_registration_id: Option<Box<str>>,
     /// Google's.
+    #[schema(value_type = Option<String>)]
     pub gcm_registration_id: Option<Box<str>>,
 }
 

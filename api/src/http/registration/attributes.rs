@@ -15,8 +15,9 @@ use crate::http::violations::Violations;
 use crate::http::wire::{Base64, RawBytes, non_empty};
 
 /// The attributes.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schema(as = AccountAttributes)]
 pub struct AttributesRequest {
     /// Whether the device fetches messages without being woken.
     pub fetches_messages: Option<bool>,
@@ -26,12 +27,15 @@ pub struct AttributesRequest {
     pub pni_registration_id: Option<u32>,
     /// The encrypted name of the device, 225 bytes at most.
     #[serde(deserialize_with = "non_empty")]
+    #[schema(value_type = Option<String>)]
     pub name: Option<Base64<Vec<u8>>>,
     /// Names that the server does not know mean nothing.
     pub capabilities: Option<BTreeMap<String, bool>>,
     /// Empty, or 64 characters.
+    #[schema(value_type = Option<String>)]
     pub registration_lock: Option<Box<str>>,
     /// Empty, or 16 bytes.
+    #[schema(value_type = Option<String>)]
     pub unidentified_access_key: Option<RawBytes>,
     /// Whether anonymous senders need to know nothing.
     pub unrestricted_unidentified_access: Option<bool>,
@@ -39,6 +43,7 @@ pub struct AttributesRequest {
     pub discoverable_by_phone_number: Option<bool>,
     /// Empty, or 32 bytes.
     #[serde(deserialize_with = "non_empty")]
+    #[schema(value_type = Option<String>)]
     pub recovery_password: Option<Base64<Vec<u8>>>,
 }
 

@@ -45,15 +45,18 @@ use crate::http::wire::{Base64, Object, non_empty};
 use crate::state::Api;
 
 /// The body.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schema(as = RegistrationRequest)]
 pub struct RegisterRequest {
     /// A verified session.
     pub session_id: Option<String>,
     /// The account's recovery password: 32 bytes.
     #[serde(deserialize_with = "non_empty")]
+    #[schema(value_type = Option<String>)]
     pub recovery_password: Option<Base64<Vec<u8>>>,
     /// What the client says of its device and account.
+    #[schema(value_type = Option<AttributesRequest>)]
     pub account_attributes: Option<Object<AttributesRequest>>,
     /// A receipt that stands in for a number. Not taken here.
     pub receipt_credential_presentation: Option<Box<str>>,
@@ -63,9 +66,11 @@ pub struct RegisterRequest {
     pub skip_device_transfer: Option<bool>,
     /// The account's identity key.
     #[serde(deserialize_with = "non_empty")]
+    #[schema(value_type = Option<String>)]
     pub aci_identity_key: Option<Base64<EcPublicKey>>,
     /// The number's identity key.
     #[serde(deserialize_with = "non_empty")]
+    #[schema(value_type = Option<String>)]
     pub pni_identity_key: Option<Base64<EcPublicKey>>,
     /// Keys for both identities, and how to wake the device.
     #[serde(flatten)]
@@ -73,8 +78,9 @@ pub struct RegisterRequest {
 }
 
 /// The answer: the account, and whether it existed before.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = RegistrationResponse)]
 pub struct RegisterResponse {
     /// The account. `storageCapable` is that of the account that was there before.
     #[serde(flatten)]

@@ -28,8 +28,9 @@ use crate::http::violations::Violations;
 use crate::state::Api;
 
 /// The body. Carrier data and proofs are accepted here and mean nothing.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schema(as = VerificationSessionRequest)]
 pub struct CreateRequest {
     /// The number, in canonical international form.
     pub number: Option<String>,
@@ -40,7 +41,7 @@ pub struct CreateRequest {
 }
 
 /// The two push services.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PushTokenType {
     /// Apple.

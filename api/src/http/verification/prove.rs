@@ -34,8 +34,9 @@ use crate::ports::{CaptchaToken, MalformedCaptcha};
 use crate::state::{Api, EventPosition};
 
 /// The body. Carrier data is accepted and means nothing.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schema(as = VerificationProof)]
 pub struct ProveRequest {
     /// Where a challenge could be pushed to.
     pub push_token: Option<String>,

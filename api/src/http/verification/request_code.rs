@@ -31,8 +31,9 @@ use crate::http::problem::Problem;
 use crate::state::Api;
 
 /// The body.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = VerificationCodeRequest)]
 pub struct RequestCodeRequest {
     /// On which way.
     pub transport: Option<TransportName>,
@@ -42,7 +43,7 @@ pub struct RequestCodeRequest {
 }
 
 /// How a code travels. Any case will do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TransportName {
     /// As a text message.

@@ -15,8 +15,9 @@ use crate::limits;
 use crate::state::Api;
 
 /// A session.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = VerificationSession)]
 pub struct SessionResponse {
     /// 16 bytes in padded URL-safe base64.
     pub id: String,
@@ -29,6 +30,7 @@ pub struct SessionResponse {
     /// Whether all proofs are there.
     pub allowed_to_request_code: bool,
     /// The proofs that are not; any one of them is enough.
+    #[schema(value_type = Vec<String>)]
     pub requested_information: Vec<Proof>,
     /// Whether the number is verified.
     pub verified: bool,

@@ -24,9 +24,11 @@ use crate::http::problem::Problem;
 use crate::state::Api;
 
 /// The body.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = VerificationCode)]
 pub struct SubmitCodeRequest {
     /// The code as somebody typed it.
+    #[schema(value_type = Option<String>)]
     pub code: Option<Box<str>>,
 }
 

@@ -8,9 +8,11 @@ pub(crate) mod socket;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
+use api::limits::buckets::Limits;
+use api::limits::rates::Rates;
 use api::ports::BelieveCaptchas;
 use api::spam::RecipientQuota;
-use api::{Api, Config, Hub, Issuing, IssuingKeys, Options, Shutdown};
+use api::{Api, Config, DoorEntropy, Hub, Issuing, IssuingKeys, Options, Shutdown};
 use async_trait::async_trait;
 use axum::Router;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
@@ -18,11 +20,11 @@ use commands::Executor;
 use commands::ports::{
     CodeMint, DeliveryFailed, Notification, PushFailed, PushTransport, VerificationTransport,
 };
-use crypto::doors::DoorKey;
 use crypto::linking::LinkTokens;
 use crypto::phone::PniDeriver;
 use crypto::secrets::ServerSecrets;
 use crypto::zk::group_send::{self, Token};
+use doors_postgres::{PgBuckets, PgOutcomes};
 use events::account::PushToken;
 use events::personal::SubjectKeys;
 use events::ports::{Clock as _, Entropy};
@@ -59,9 +61,10 @@ pub(crate) struct Door {
     pub(crate) router: Router,
     pub(crate) api: Api,
     pub(crate) clock: Arc<FrozenClock>,
+    pub(crate) objects: Objects,
     pub(crate) phones: Arc<Phones>,
     pub(crate) shutdown: Shutdown,
-    _database: TestDatabase,
+    pub(crate) database: TestDatabase,
 }
 
 /// The phones of everybody: what was sent to them, or why it was not.
@@ -117,7 +120,7 @@ impl Door {
         config.read_your_writes = std::time::Duration::from_secs(30);
         let database = TestDatabase::create().await;
         let clock = Arc::new(FrozenClock::default());
-        let entropy = Arc::new(SeededEntropy::default());
+        let entropy = Arc::new(DoorEntropy::new(Arc::new(SeededEntropy::default())));
         let store: Arc<dyn EventStore> = Arc::new(database.event_store().await);
         let payloads: Arc<dyn PayloadStore> = Arc::new(PgPayloadStore::new(database.pool.clone()));
         let keys: Arc<dyn SubjectKeys> =
@@ -168,7 +171,7 @@ impl Door {
         let objects = Objects::new(objects::Options {
             place: Place::memory(),
             public_url: "https://objects.test".to_owned(),
-            key: DoorKey::new([3; 32]),
+            key: SECRETS.doors.clone(),
             clock: clock.clone(),
             tracker: shutdown.tracker.clone(),
         });
@@ -182,7 +185,15 @@ impl Door {
             codes: Arc::new(FixedCode),
             push: phones.clone(),
             captchas: Arc::new(BelieveCaptchas),
-            uploads: Arc::new(objects),
+            uploads: Arc::new(objects.clone()),
+            limits: Limits::new(
+                Rates::default(),
+                Arc::new(PgBuckets::new(database.pool.clone())),
+                clock.clone(),
+                SECRETS.doors.clone(),
+            ),
+            outcomes: Arc::new(PgOutcomes::new(database.pool.clone())),
+            door_key: SECRETS.doors.clone(),
             link_tokens: LinkTokens::new([1; 32]),
             pnis: PniDeriver::new([2; 32]),
             spam: Arc::new(RecipientQuota::new(SPAM_QUOTA, Duration::from_hours(1))),
@@ -196,9 +207,10 @@ impl Door {
             router,
             api,
             clock,
+            objects,
             phones,
             shutdown,
-            _database: database,
+            database,
         }
     }
 

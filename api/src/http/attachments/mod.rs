@@ -1,0 +1,3 @@
+//! `/v4/attachments`
+
+pub mod form;

@@ -1,0 +1,42 @@
+//! Sending, and receiving without a WebSocket.
+
+use super::endpoint::{AnyObject, Endpoint, delete, get, put};
+use super::shapes::{MismatchedDevices, StaleDevices};
+use crate::http::messages::list::ListResponse;
+use crate::http::messages::send::{SendRequest, SendResponse};
+
+const TAG: &str = "Messages";
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        get("/v1/messages", "listMessages")
+            .says(TAG, "What waits for the device")
+            .answers::<ListResponse>(200, "The oldest of it.")
+            .shows(["inbox"]),
+        delete("/v1/messages/uuid/{guid}", "acknowledgeMessage")
+            .says(TAG, "Acknowledge a message")
+            .segment("guid", "The message's id.")
+            .says_so(204, "It waits no longer.")
+            .runs(["Acknowledge"])
+            .appends(["MessagesDelivered", "MessageQueued"])
+            .shows(["inbox"]),
+        put("/v1/messages/{destinationUuid}", "sendMessage")
+            .says(TAG, "Send to all devices of an account")
+            .for_anybody()
+            .segment("destinationUuid", "A service id.")
+            .query("story", "`true` if it belongs to a story.")
+            .header(
+                "Unidentified-Access-Key",
+                "Base64 of 16 bytes, in place of credentials.",
+            )
+            .header("Group-Send-Token", "In place of credentials.")
+            .takes::<SendRequest>()
+            .answers::<SendResponse>(200, "It is stored for all of them.")
+            .says_so(403, "To one's own account, by the id of its number.")
+            .answers::<MismatchedDevices>(409, "The account has other devices.")
+            .answers::<StaleDevices>(410, "Devices have been installed anew.")
+            .answers_inline::<AnyObject>(428, "A challenge comes first.")
+            .runs(["SendMessage"])
+            .appends(["MessageQueued"]),
+    ]
+}

@@ -4,7 +4,7 @@ use utoipa::openapi::path::{
     HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathItem,
 };
 use utoipa::openapi::request_body::RequestBodyBuilder;
-use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
+use utoipa::openapi::schema::{Array, Object, ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, ResponseBuilder, Schema};
 use utoipa::{PartialSchema, ToSchema};
@@ -150,6 +150,18 @@ impl Endpoint {
     /// The JSON body.
     pub(super) fn takes<T: ToSchema>(mut self) -> Self {
         self.body = Some((schema_of::<T>, "application/json"));
+        self
+    }
+
+    /// A body of another kind.
+    pub(super) fn takes_bytes(mut self, media_type: &'static str) -> Self {
+        self.body = Some((
+            |_| {
+                let bytes = ObjectBuilder::new().schema_type(SchemaType::AnyValue);
+                RefOr::T(Schema::Object(bytes.build()))
+            },
+            media_type,
+        ));
         self
     }
 
@@ -314,5 +326,14 @@ pub(super) struct AnyObject;
 impl PartialSchema for AnyObject {
     fn schema() -> RefOr<Schema> {
         RefOr::T(Schema::Object(Object::new()))
+    }
+}
+
+/// Any JSON array.
+pub(super) struct AnyList;
+
+impl PartialSchema for AnyList {
+    fn schema() -> RefOr<Schema> {
+        RefOr::T(Schema::Array(Array::new(AnyObject::schema())))
     }
 }

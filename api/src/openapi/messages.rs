@@ -1,8 +1,9 @@
 //! Sending, and receiving without a WebSocket.
 
-use super::endpoint::{AnyObject, Endpoint, delete, get, put};
+use super::endpoint::{AnyList, AnyObject, Endpoint, delete, get, put};
 use super::shapes::{MismatchedDevices, StaleDevices};
 use crate::http::messages::list::ListResponse;
+use crate::http::messages::multi_recipient::{MULTI_RECIPIENT_MESSAGE, MultiRecipientResponse};
 use crate::http::messages::send::{SendRequest, SendResponse};
 
 const TAG: &str = "Messages";
@@ -20,6 +21,22 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .runs(["Acknowledge"])
             .appends(["MessagesDelivered", "MessageQueued"])
             .shows(["inbox"]),
+        put("/v1/messages/multi_recipient", "sendMultiRecipientMessage")
+            .says(TAG, "Send a sealed message to all devices of many accounts")
+            .for_anybody()
+            .query("ts", "The sender's time in milliseconds.")
+            .query("online", "`true`: for devices that are connected now, and for nobody later.")
+            .query("urgent", "Anything but `true`: nobody needs to be woken.")
+            .query("story", "`true` if it belongs to a story.")
+            .header("Unidentified-Access-Key", "Base64 of the access keys of all, XORed.")
+            .header("Group-Send-Token", "In place of access keys.")
+            .takes_bytes(MULTI_RECIPIENT_MESSAGE)
+            .answers::<MultiRecipientResponse>(200, "It is stored for all of them.")
+            .says_so(404, "With access keys: a recipient that does not exist.")
+            .answers_inline::<AnyList>(409, "Accounts have other devices.")
+            .answers_inline::<AnyList>(410, "Devices have been installed anew.")
+            .runs(["SendToMany"])
+            .appends(["MessageQueued"]),
         put("/v1/messages/{destinationUuid}", "sendMessage")
             .says(TAG, "Send to all devices of an account")
             .for_anybody()

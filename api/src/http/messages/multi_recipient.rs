@@ -54,9 +54,10 @@ pub struct MultiRecipientParameters {
 }
 
 /// The answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct MultiRecipientResponse {
     /// Recipients that do not exist.
+    #[schema(value_type = Vec<String>)]
     pub uuids404: Vec<ServiceId>,
 }
 

@@ -25,10 +25,16 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .says(TAG, "Send a sealed message to all devices of many accounts")
             .for_anybody()
             .query("ts", "The sender's time in milliseconds.")
-            .query("online", "`true`: for devices that are connected now, and for nobody later.")
+            .query(
+                "online",
+                "`true`: for devices that are connected now, and for nobody later.",
+            )
             .query("urgent", "Anything but `true`: nobody needs to be woken.")
             .query("story", "`true` if it belongs to a story.")
-            .header("Unidentified-Access-Key", "Base64 of the access keys of all, XORed.")
+            .header(
+                "Unidentified-Access-Key",
+                "Base64 of the access keys of all, XORed.",
+            )
             .header("Group-Send-Token", "In place of access keys.")
             .takes_bytes(MULTI_RECIPIENT_MESSAGE)
             .answers::<MultiRecipientResponse>(200, "It is stored for all of them.")

@@ -87,6 +87,6 @@ async fn a_program_registers_links_sends_and_receives() {
     let keys = alice.device_keys(&bob_id, "*").await.unwrap().body;
     assert_eq!(keys.devices.len(), 1);
     bob.delete_account().await.unwrap();
-    let gone = bob.account_identity().await.unwrap_err();
+    let gone = bob.account_identity().await.err().unwrap();
     assert!(matches!(gone, Error::Refused { status, .. } if status == 401));
 }

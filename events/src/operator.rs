@@ -11,6 +11,7 @@ event_family! {
         1 ProjectionRebuilt { }
         2 EventParked { }
         3 EventUnparked { }
+        10 LogExported { }
     }
 }
 
@@ -47,4 +48,17 @@ pub struct EventUnparked {
     pub position: Position,
     /// Why, in the operator's words.
     pub reason: Box<str>,
+}
+
+/// Events were written to a file, or wherever the operator sent them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogExported {
+    /// How far the log was read.
+    pub through: Position,
+    /// How many events were written.
+    pub events: u64,
+    /// Whether all events were asked for.
+    pub whole: bool,
+    /// Whether keys to personal values and payloads went with them.
+    pub secrets: bool,
 }

@@ -4,14 +4,17 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use events::{Aci, Position};
+use events::Position;
 use projections::{MODELS, Model};
 
 use crate::environment::Environment;
 use crate::error::ReplayError;
+use crate::import::{Imported, import};
 use crate::rebuild::{Rebuilt, rebuild};
 use crate::verify::{Verified, verify};
-use crate::{audit, parking, status};
+use crate::{parking, status};
+
+pub use crate::audit::cli::AuditCommand;
 
 /// Rebuild read models from the log, prove them equal to it, or look at their state.
 #[derive(Clone, Debug, Subcommand)]
@@ -37,6 +40,13 @@ pub enum ReplayCommand {
     Park(Parking),
     /// Take back that a read model passes over an event; rebuild it to have the event in its rows.
     Unpark(Parking),
+    /// Make an exported log (`audit export`, whole) the log of this empty instance, at the same positions. Afterwards rebuild
+    /// the read models, or start a server: its workers fill them.
+    Import {
+        /// The export; `-` reads standard input.
+        #[arg(value_name = "FILE")]
+        file: std::path::PathBuf,
+    },
 }
 
 /// Which read models are meant.
@@ -70,25 +80,11 @@ pub struct Parking {
     reason: String,
 }
 
-fn position(text: &str) -> Result<Position, String> {
+pub(crate) fn position(text: &str) -> Result<Position, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err("positions are numbers from 1".to_owned()),
         Ok(position) => Ok(Position(position)),
     }
-}
-
-/// Ask the log what happened.
-#[derive(Clone, Debug, Subcommand)]
-pub enum AuditCommand {
-    /// Show everything that happened to an account. Erased values are shown as erased, secrets never.
-    Show {
-        /// The account's id.
-        #[arg(long, value_name = "ACI")]
-        account: Aci,
-        /// Write JSON, one event a line.
-        #[arg(long)]
-        json: bool,
-    },
 }
 
 /// What came of a command that was carried out.
@@ -148,6 +144,20 @@ impl ReplayCommand {
                 position,
                 reason,
             }) => unpark(environment, *model, *position, reason, out).await,
+            Self::Import { file } => {
+                let mut input = crate::audit::cli::open(file)?;
+                let imported = import(environment, &mut *input).await?;
+                let Imported {
+                    through,
+                    payloads,
+                    keys,
+                } = imported;
+                writeln!(
+                    out,
+                    "imported {through} events, {payloads} payloads, {keys} keys"
+                )?;
+                Ok(Outcome::Fine)
+            }
         }
     }
 }
@@ -236,28 +246,4 @@ async fn unpark(
         "`replay rebuild {model}` brings the event into its rows"
     )?;
     Ok(Outcome::Fine)
-}
-
-impl AuditCommand {
-    /// Carries the command out and writes what came of it to `out`.
-    pub async fn run(
-        &self,
-        environment: &Environment,
-        out: &mut (dyn Write + Send),
-    ) -> Result<Outcome, ReplayError> {
-        let Self::Show { account, json } = self;
-        let entries = audit::history(environment, *account).await?;
-        if *json {
-            for entry in &entries {
-                writeln!(out, "{}", audit::json(entry))?;
-            }
-        } else {
-            audit::print(*account, &entries, out)?;
-        }
-        Ok(if entries.is_empty() {
-            Outcome::Different
-        } else {
-            Outcome::Fine
-        })
-    }
 }

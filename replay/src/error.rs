@@ -38,6 +38,43 @@ pub enum ReplayError {
         "{0} is rebuilt, but long queries hold its tables: it could not be put in place. Try again when they are done"
     )]
     TablesInUse(&'static str),
+    /// An import needs an empty log.
+    #[error("the log has {0} events already; a log can be imported into an empty instance only")]
+    NotEmpty(Position),
+    /// A line of an import cannot be used.
+    #[error("line {number}: {what}; nothing was imported")]
+    NotAnExport {
+        /// Which line, from 1.
+        number: u64,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A file cannot be used.
+    #[error("{}: {what}", file.display())]
+    Input {
+        /// Which.
+        file: std::path::PathBuf,
+        /// Why not.
+        what: String,
+    },
+    /// No signed head covers the event.
+    #[error(
+        "no signed head covers position {0}; the server signs one now and then, if the log has grown"
+    )]
+    NotCovered(Position),
+    /// The log has no such head.
+    #[error(
+        "the log holds no signed head over {0} events (`audit search --event TreeHeadSigned` shows those it has)"
+    )]
+    NoSuchHead(u64),
+    /// The event is not the one that the tree was built from.
+    #[error(
+        "the event at position {0} is not the one that was signed: somebody has changed the log or the tree; see `audit check`"
+    )]
+    Edited(Position),
+    /// Checking needs a key.
+    #[error("--public-key (or HELIOGRAPH_LOG_PUBLIC_KEY) is needed: `heliograph keygen` prints it")]
+    NoPublicKey,
     /// The log cannot be read.
     #[error(transparent)]
     Log(#[from] FeedError),

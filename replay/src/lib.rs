@@ -2,6 +2,8 @@
 
 pub mod audit;
 pub mod cli;
+pub mod export;
+pub mod import;
 pub mod parking;
 pub mod rebuild;
 pub mod status;
@@ -14,6 +16,7 @@ mod error;
 mod meter;
 mod operator;
 mod scratch;
+mod secrets;
 mod table;
 
 pub use compare::{Difference, Kind};

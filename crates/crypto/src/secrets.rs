@@ -45,8 +45,27 @@ pub struct ServerSecrets {
     pub doors: DoorKey,
     /// For payments that were turned into receipts.
     pub receipt_tags: IssuedReceiptTags,
+    /// Signs heads of the tree over the log.
+    pub log_signing: SigningSeed,
     /// Shared with services beside the server.
     pub external: ExternalServices,
+}
+
+/// The seed of an Ed25519 key. `Debug` shows nothing of it.
+#[derive(Clone)]
+pub struct SigningSeed(Zeroizing<[u8; 32]>);
+
+impl SigningSeed {
+    /// The seed itself. Secret.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for SigningSeed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SigningSeed(…)")
+    }
 }
 
 /// The services that take credentials from this server.
@@ -112,6 +131,7 @@ impl ServerSecrets {
             link_tokens: LinkTokens::new(random(rng)),
             doors: DoorKey::new(random(rng)),
             receipt_tags: IssuedReceiptTags::new(random(rng)),
+            log_signing: SigningSeed(Zeroizing::new(random(rng))),
             external: ExternalServices {
                 storage: ExternalService::plain(random(rng)),
                 payments: ExternalService::plain(random(rng)),
@@ -155,6 +175,7 @@ struct Stored {
     link_device_key: Base64,
     door_key: Base64,
     receipt_tag_key: Base64,
+    log_signing_key: Base64,
     external: StoredServices,
 }
 
@@ -228,6 +249,9 @@ impl TryFrom<Stored> for ServerSecrets {
             link_tokens: LinkTokens::new(stored.link_device_key.array("link_device_key")?),
             doors: DoorKey::new(stored.door_key.array("door_key")?),
             receipt_tags: IssuedReceiptTags::new(stored.receipt_tag_key.array("receipt_tag_key")?),
+            log_signing: SigningSeed(Zeroizing::new(
+                stored.log_signing_key.array("log_signing_key")?,
+            )),
             external: stored.external.try_into()?,
         })
     }
@@ -318,6 +342,7 @@ impl From<ServerSecrets> for Stored {
             link_device_key: Base64::of(secrets.link_tokens.key().as_bytes()),
             door_key: Base64::of(secrets.doors.key().as_bytes()),
             receipt_tag_key: Base64::of(secrets.receipt_tags.key().as_bytes()),
+            log_signing_key: Base64::of(secrets.log_signing.as_bytes()),
             external: StoredServices {
                 storage: (&secrets.external.storage).into(),
                 payments: (&secrets.external.payments).into(),
@@ -433,6 +458,7 @@ mod tests {
             "phone_number_key",
             "link_device_key",
             "door_key",
+            "log_signing_key",
         ] {
             let secret = BASE64_STANDARD
                 .decode(file[field].as_str().unwrap())

@@ -13,19 +13,23 @@ use projections::Queries;
 use reqwest::StatusCode;
 use subscription::{Standing, State as ProjectionState};
 
+use crate::events_feed::{self, EventsFeed};
+
 /// What health is judged by.
 #[derive(Clone)]
 pub(crate) struct Admin {
     pub(crate) queries: Queries,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: PrometheusHandle,
+    pub(crate) events: EventsFeed,
 }
 
 /// A read model that shows nothing newer than this is too old to answer from.
 const TOO_FAR_BEHIND: Duration = Duration::from_secs(30);
 
-/// `/health/live`, `/health/ready`, `/metrics`.
+/// `/health/live`, `/health/ready`, `/metrics`, `/v1/admin/events`.
 pub(crate) fn router(admin: Admin) -> Router {
+    let events = events_feed::router(admin.events.clone());
     Router::new()
         .route("/health/live", get(|| async { "alive\n" }))
         .route("/health/ready", get(ready))
@@ -34,6 +38,7 @@ pub(crate) fn router(admin: Admin) -> Router {
             get(|State(admin): State<Admin>| async move { admin.metrics.render() }),
         )
         .with_state(admin)
+        .merge(events)
 }
 
 /// 200 if every read model follows the log, otherwise 503 and the reasons, one a line. Reactors in trouble are named either

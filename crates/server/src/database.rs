@@ -8,13 +8,16 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use events::ports::{Clock, Entropy};
 use replay::Environment;
-use replay::cli::Outcome;
+use replay::audit::cli::verify_proof;
+use replay::cli::{AuditCommand, Outcome};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use store_postgres::PgSubjectKeys;
 use tokio_util::sync::CancellationToken;
+use tree::PublicKey;
 
 use crate::cli::{Audit, DatabaseAccess, Replay};
 use crate::environment::{SystemClock, SystemEntropy};
+use crate::keygen;
 use crate::lifecycle::{Lifecycle, any_signal};
 use crate::log;
 use crate::telemetry::{LogFormat, start_logging};
@@ -24,6 +27,9 @@ pub(crate) const URL_FILE: &str = "database.url";
 
 /// Where it leaves that of the cluster which holds its log, if one does.
 pub(crate) const CLUSTER_FILE: &str = "eventstore.url";
+
+/// Where `dev` keeps its secret keys.
+pub(crate) const SECRETS_FILE: &str = "secrets.toml";
 
 /// Connections of one command: rebuilding reads and writes at once.
 const CONNECTIONS: u32 = 8;
@@ -40,10 +46,25 @@ pub(crate) async fn replay(arguments: Replay) -> anyhow::Result<ExitCode> {
 /// `heliograph audit …`
 pub(crate) async fn audit(arguments: Audit) -> anyhow::Result<ExitCode> {
     let command = arguments.command;
+    let at_hand = public_key(&arguments.database);
+    let key = at_hand.as_ref();
+    if let AuditCommand::VerifyProof { key: given, file } = &command {
+        // Whoever checks a proof needs no database, and may have none.
+        let verified = given
+            .or(key)
+            .and_then(|key| verify_proof(key, file, &mut std::io::stdout()));
+        return Ok(verified?.into());
+    }
     with_environment(&arguments.database, async |environment| {
-        command.run(environment, &mut std::io::stdout()).await
+        command.run(environment, key, &mut std::io::stdout()).await
     })
     .await
+}
+
+/// The key for heads of the log, if `dev` keeps its secrets in this folder.
+fn public_key(access: &DatabaseAccess) -> Option<PublicKey> {
+    let secrets = keygen::read(&access.data_dir.join(SECRETS_FILE)).ok()?;
+    Some(keygen::head_key(&secrets).public())
 }
 
 /// Opens the log, runs the command, and closes the log again. A signal asks the command to end without residue.

@@ -16,7 +16,10 @@ use crate::lifecycle::Lifecycle;
 use crate::telemetry::{LogFormat, start_logging};
 use crate::tls::{DevCertificates, write_private};
 use crate::wiring::{self, Doors};
-use crate::{database, keygen};
+use crate::{database, events_feed, keygen};
+
+/// What opens the stream of events to outside systems.
+const EVENTS_TOKEN: &str = "events.token";
 
 /// The database inside the private cluster.
 const DATABASE: &str = "heliograph";
@@ -26,9 +29,13 @@ pub(crate) async fn run(arguments: Dev) -> anyhow::Result<ExitCode> {
     start_logging(LogFormat::Text);
     let folder = prepare_folder(&arguments.data_dir)?;
     let certificates = DevCertificates::in_folder(&folder)?;
-    let secrets = folder.join("secrets.toml");
+    let secrets = folder.join(database::SECRETS_FILE);
     if !secrets.exists() {
         keygen::write(&secrets)?;
+    }
+    let token = folder.join(EVENTS_TOKEN);
+    if !token.exists() {
+        write_private(&token, events_feed::fresh_token().as_bytes())?;
     }
     let (cluster, url) = if let Some(url) = &arguments.database_url {
         (None, url.clone())
@@ -133,6 +140,10 @@ fn configuration(
             url: Some(format!("file://{}", folder.join("objects").display())),
             ..config::Objects::default()
         },
+        audit: config::Audit {
+            events_token_file: Some(folder.join(EVENTS_TOKEN)),
+            ..config::Audit::default()
+        },
         log: config::Log {
             format: LogFormat::Text,
         },
@@ -158,6 +169,14 @@ fn greeting(arguments: &Dev, doors: &Doors, ca: &Path, cluster: Option<&Cluster>
     line(
         "Health",
         &format!("http://{}  (/health/ready, /metrics)", doors.admin),
+    );
+    line(
+        "Events",
+        &format!(
+            "http://{}/v1/admin/events  (bearer token in {})",
+            doors.admin,
+            arguments.data_dir.join(EVENTS_TOKEN).display()
+        ),
     );
     line(
         "Codes",

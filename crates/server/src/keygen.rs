@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use crypto::secrets::ServerSecrets;
 use events::ports::Entropy;
+use tree::HeadKey;
 
 use crate::cli::Keygen;
 use crate::environment::SystemEntropy;
@@ -35,9 +36,17 @@ pub(crate) fn write(file: &Path) -> anyhow::Result<String> {
         .with_context(|| format!("cannot write {}", file.display()))?;
     let public = secrets.public();
     Ok(format!(
-        "clients must be built with these:\n  trust root           {}\n  server public params {}",
-        public.trust_root, public.group
+        "clients must be built with these:\n  trust root           {}\n  server public params {}\n\
+         auditors check the log with this:\n  log public key       {}",
+        public.trust_root,
+        public.group,
+        head_key(&secrets).public()
     ))
+}
+
+/// What signs heads of the log.
+pub(crate) fn head_key(secrets: &ServerSecrets) -> HeadKey {
+    HeadKey::new(secrets.log_signing.as_bytes())
 }
 
 /// Reads the file that the configuration names.

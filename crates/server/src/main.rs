@@ -6,6 +6,7 @@ mod config;
 mod database;
 mod dev;
 mod environment;
+mod events_feed;
 mod keygen;
 mod lifecycle;
 mod listeners;

@@ -30,9 +30,11 @@ use secrecy::ExposeSecret as _;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use store_postgres::{MIGRATOR, PgPayloadStore, PgSubjectKeys};
 use subscription::{Subscription, Timing};
+use tree::{Keeper, KeeperOptions};
 
 use crate::config::{Captcha, Config, Dialect};
 use crate::environment::{SystemClock, SystemEntropy};
+use crate::events_feed::{self, EventsFeed};
 use crate::lifecycle::Lifecycle;
 use crate::listeners::{TlsListener, bind};
 use crate::{admin, keygen, log, neighbours, objects, telemetry, tls, verification};
@@ -109,6 +111,7 @@ pub(crate) async fn start(
     let following = start_subscription(&store, workers, &progress, lifecycle);
     if workers {
         start_reactors(&store, &following, lifecycle);
+        start_tree(config, &secrets, &store, lifecycle);
     }
     let connections = Connections {
         at_most: config.database.connections,
@@ -126,6 +129,7 @@ pub(crate) async fn start(
         queries: queries.clone(),
         clock: Arc::clone(&store.clock),
         metrics,
+        events: events_feed(config, &store, lifecycle)?,
     };
     start_sweep(&store, lifecycle);
     let objects = objects::start(config, secrets.doors.clone(), &store.clock, lifecycle)?;
@@ -165,10 +169,12 @@ pub(crate) async fn start_worker(
     lifecycle: &Lifecycle,
 ) -> anyhow::Result<SocketAddr> {
     let metrics = telemetry::start_metrics()?;
+    let secrets = keygen::read(&config.secrets.file)?;
     let store = start_store(config, lifecycle).await?;
     let progress = Model::progress();
     let following = start_subscription(&store, true, &progress, lifecycle);
     start_reactors(&store, &following, lifecycle);
+    start_tree(config, &secrets, &store, lifecycle);
     let queries = Queries::new(
         store.database.clone(),
         Connections::default(),
@@ -179,8 +185,9 @@ pub(crate) async fn start_worker(
     let address = listener.local_addr()?;
     let admin = admin::Admin {
         queries,
-        clock: store.clock,
+        clock: Arc::clone(&store.clock),
         metrics,
+        events: events_feed(config, &store, lifecycle)?,
     };
     open(
         listener,
@@ -276,6 +283,35 @@ fn start_reactors(store: &Store, following: &subscription::Handle, lifecycle: &L
         sweep.run(token).await;
         Ok(())
     });
+}
+
+/// Starts what keeps the tree over the log and signs its heads.
+fn start_tree(config: &Config, secrets: &ServerSecrets, store: &Store, lifecycle: &Lifecycle) {
+    let keeper = Keeper::new(KeeperOptions {
+        store: Arc::clone(&store.log),
+        database: store.pool.clone(),
+        clock: Arc::clone(&store.clock),
+        entropy: Arc::clone(&store.entropy),
+        key: keygen::head_key(secrets),
+        every: config.audit.heads_every(),
+    });
+    let token = lifecycle.workers.token.clone();
+    lifecycle.workers.essential("tree", async move {
+        keeper.run(token).await;
+        Ok(())
+    });
+}
+
+/// What outside systems may follow.
+fn events_feed(
+    config: &Config,
+    store: &Store,
+    lifecycle: &Lifecycle,
+) -> anyhow::Result<EventsFeed> {
+    let token = config.audit.events_token_file.as_deref();
+    let token = token.map(events_feed::read_token).transpose()?;
+    let shutdown = lifecycle.doors.token.clone();
+    Ok(EventsFeed::new(Arc::clone(&store.log), token, shutdown))
 }
 
 /// What the hub listens to: new messages, and devices that are gone.

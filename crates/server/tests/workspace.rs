@@ -21,10 +21,17 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("doors-postgres", &["api", "events"]),
     (
         "replay",
-        &["events", "projections", "subscription", "store-postgres"],
+        &[
+            "events",
+            "projections",
+            "subscription",
+            "store-postgres",
+            "tree",
+        ],
     ),
     ("reactors", &["events", "subscription"]),
     ("testkit", &["events", "store-contract", "store-postgres"]),
+    ("tree", &["events"]),
     (
         "server",
         &[
@@ -42,6 +49,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "store-eventstore",
             "store-postgres",
             "subscription",
+            "tree",
         ],
     ),
 ];

@@ -19,7 +19,7 @@ use events::mailbox::{
     Share,
 };
 use events::number::{NumberClaimed, NumberEvent, NumberLeft, NumberReleased, VerificationBegun};
-use events::operator::{EventParked, EventUnparked, OperatorEvent, ProjectionRebuilt};
+use events::operator::{EventParked, EventUnparked, LogExported, OperatorEvent, ProjectionRebuilt};
 use events::payload::PayloadDigest;
 use events::profile::{
     AvatarRemoved, AvatarReplaced, ProfileCleared, ProfileEvent, ProfileVersionDropped,
@@ -515,6 +515,13 @@ fn operator() -> Vec<OperatorEvent> {
             model: "inbox".into(),
             position: Position(7),
             reason: "repaired".into(),
+        }
+        .into(),
+        LogExported {
+            through: Position(7),
+            events: 7,
+            whole: true,
+            secrets: false,
         }
         .into(),
     ]

@@ -267,6 +267,12 @@ fn operator(event: &OperatorEvent) -> Vec<Detail> {
             said("events", e.events),
             said("through", e.through),
         ],
+        OperatorEvent::LogExported(e) => vec![
+            said("through", e.through),
+            said("events", e.events),
+            said("whole", e.whole),
+            said("secrets", e.secrets),
+        ],
         OperatorEvent::EventParked(e) => {
             vec![
                 said("model", &e.model),

@@ -141,7 +141,7 @@ fn concerns(fact: &Fact, aci: Aci) -> bool {
 }
 
 /// All events of a stream.
-async fn stream(reader: &Reader, id: &StreamId) -> Result<Vec<Arc<Fact>>, ReplayError> {
+pub(super) async fn stream(reader: &Reader, id: &StreamId) -> Result<Vec<Arc<Fact>>, ReplayError> {
     let mut facts = Vec::new();
     let mut from = Revision::FIRST;
     loop {
@@ -191,7 +191,7 @@ async fn verifications(
 }
 
 /// An audit that left out what it cannot read would be no audit.
-fn legible(stretch: Stretch) -> Result<Vec<Arc<Fact>>, ReplayError> {
+pub(super) fn legible(stretch: Stretch) -> Result<Vec<Arc<Fact>>, ReplayError> {
     match stretch.unreadable.into_iter().next() {
         None => Ok(stretch.facts),
         Some(it) => Err(ReplayError::Illegible {

@@ -1,5 +1,11 @@
 //! What the log says about one account.
 
+pub mod as_of;
+pub mod cli;
+pub mod erasures;
+pub mod search;
+pub mod tamper;
+
 mod describe;
 mod gather;
 
@@ -45,6 +51,11 @@ pub fn print(account: Aci, entries: &[Entry], out: &mut dyn Write) -> io::Result
     if entries.is_empty() {
         return writeln!(out, "the log knows no account {account}");
     }
+    table(entries, out)
+}
+
+/// Entries as a table.
+pub(crate) fn table(entries: &[Entry], out: &mut dyn Write) -> io::Result<()> {
     let mut table = Table::new(["POSITION", "TIME", "EVENT", "STREAM", "BY", "DETAILS"]);
     for entry in entries {
         let details: Vec<_> = entry
@@ -83,7 +94,7 @@ pub fn json(entry: &Entry) -> Value {
 }
 
 /// RFC 3339 in UTC, to the millisecond.
-fn time(at: Timestamp) -> String {
+pub(crate) fn time(at: Timestamp) -> String {
     chrono::DateTime::from_timestamp_millis(at.to_i64()).map_or_else(
         || at.to_string(),
         |at| at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),

@@ -5,8 +5,11 @@
     reason = "a test that cannot get at its rows has failed"
 )]
 
+mod as_of;
 mod audit;
+mod export;
 mod rebuild;
 mod status;
 mod support;
+mod tamper;
 mod verify;

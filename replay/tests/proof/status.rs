@@ -17,7 +17,10 @@ async fn run(world: &World, line: &str) -> (Outcome, String) {
     let outcome =
         match Cli::try_parse_from(std::iter::once("heliograph").chain(line.split(' '))).unwrap() {
             Cli::Replay(command) => command.run(&world.environment, &mut out).await.unwrap(),
-            Cli::Audit(command) => command.run(&world.environment, &mut out).await.unwrap(),
+            Cli::Audit(command) => command
+                .run(&world.environment, None, &mut out)
+                .await
+                .unwrap(),
         };
     (outcome, String::from_utf8(out).unwrap())
 }

@@ -22,10 +22,15 @@ impl History {
     /// often concern each other. The same numbers make the same history.
     pub fn from_choices(choices: &[u64]) -> Self {
         let mut history = Self::default();
-        for number in choices {
-            history.random_event(&mut Choices(*number));
-        }
+        history.random(choices);
         history
+    }
+
+    /// Adds such events to a history.
+    pub fn random(&mut self, choices: &[u64]) {
+        for number in choices {
+            self.random_event(&mut Choices(*number));
+        }
     }
 
     fn random_event(&mut self, choices: &mut Choices) {

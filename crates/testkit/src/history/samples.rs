@@ -342,7 +342,8 @@ pub fn keys_dropped() -> KeysEvent {
     PreKeysDropped {}.into()
 }
 
-fn page_id(page: u32) -> PayloadId {
+/// Where a page of pre-keys stands.
+pub fn page_id(page: u32) -> PayloadId {
     PayloadId(uuid(0x9a9e, page))
 }
 

@@ -1,0 +1,148 @@
+//! A log that is written out and read in again is the same log.
+
+use std::process::ExitCode;
+
+use events::{Family, Position};
+use projections::MODELS;
+use replay::ReplayError;
+use replay::audit::cli::AuditCommand;
+use replay::cli::{Outcome, ReplayCommand};
+use replay::rebuild::rebuild;
+use replay::verify::verify;
+
+use crate::support::{World, random_history};
+
+#[derive(clap::Parser)]
+struct Audit {
+    #[command(subcommand)]
+    command: AuditCommand,
+}
+
+#[derive(clap::Parser)]
+struct Replay {
+    #[command(subcommand)]
+    command: ReplayCommand,
+}
+
+async fn audit(world: &World, arguments: &[&str]) -> (Outcome, String) {
+    let arguments = ["audit"].iter().chain(arguments);
+    let parsed = <Audit as clap::Parser>::try_parse_from(arguments).unwrap();
+    let mut out = Vec::new();
+    let outcome = parsed
+        .command
+        .run(&world.environment, None, &mut out)
+        .await
+        .unwrap();
+    (outcome, String::from_utf8(out).unwrap())
+}
+
+async fn import(world: &World, file: &str) -> Result<String, ReplayError> {
+    let parsed = <Replay as clap::Parser>::try_parse_from(["replay", "import", file]).unwrap();
+    let mut out = Vec::new();
+    parsed.command.run(&world.environment, &mut out).await?;
+    Ok(String::from_utf8(out).unwrap())
+}
+
+async fn events(world: &World) -> Vec<events::Recorded> {
+    let store = &world.environment.store;
+    let all = store.read_all(Position::START, &Family::ALL, 10_000).await;
+    all.unwrap().events
+}
+
+async fn comes_back(format: &str) {
+    let original = World::new().await;
+    original.append(&random_history(600)).await;
+    let workers = original.workers().await;
+    workers.stop().await;
+    let before = events(&original).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("log");
+    let file = file.to_str().unwrap();
+    let whole = [
+        "export",
+        "--with-secrets",
+        "--format",
+        format,
+        "--out",
+        file,
+    ];
+    let (outcome, _) = audit(&original, &whole).await;
+    assert_eq!(ExitCode::from(outcome), ExitCode::SUCCESS);
+    assert_eq!(
+        events(&original).await.len(),
+        before.len() + 1,
+        "the export is recorded"
+    );
+
+    let copy = World::new().await;
+    let said = import(&copy, file).await.unwrap();
+    assert!(said.starts_with("imported 600 events"), "{said}");
+    assert_eq!(events(&copy).await, before);
+    for model in MODELS {
+        rebuild(&copy.environment, *model).await.unwrap();
+        assert!(verify(&copy.environment, *model).await.unwrap().is_clean());
+        assert_eq!(
+            copy.rows(*model).await,
+            original.rows(*model).await,
+            "{model}"
+        );
+    }
+    let again = import(&copy, file).await;
+    assert!(matches!(again, Err(ReplayError::NotEmpty(_))));
+}
+
+#[tokio::test]
+async fn an_import_of_an_export_has_the_same_events_and_every_read_model_byte_for_byte() {
+    comes_back("jsonl").await;
+}
+
+#[tokio::test]
+async fn an_export_as_cloud_events_comes_back_the_same() {
+    comes_back("cloudevents").await;
+}
+
+#[tokio::test]
+async fn a_part_of_a_log_cannot_be_imported_and_nothing_is_left_of_the_attempt() {
+    let original = World::new().await;
+    original.append(&random_history(50)).await;
+    let (_, text) = audit(&original, &["export", "--from", "10"]).await;
+    assert_eq!(text.lines().count(), 41);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("part");
+    for (lines, complaint) in [
+        (text.clone(), "position 10, and 1 is due"),
+        ("{\"position\": 1}".to_owned(), "neither an event"),
+    ] {
+        std::fs::write(&file, lines).unwrap();
+        let copy = World::new().await;
+        let refused = import(&copy, file.to_str().unwrap()).await.unwrap_err();
+        assert!(refused.to_string().contains(complaint), "{refused}");
+        assert!(events(&copy).await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn events_are_found_by_what_is_known_of_them() {
+    let world = World::new().await;
+    world.append(&random_history(200)).await;
+    let all = events(&world).await;
+    let (_, text) = audit(&world, &["search", "--json", "--event", "MessageQueued"]).await;
+    let queued = all
+        .iter()
+        .filter(|event| event.type_name == "MessageQueued");
+    assert_eq!(text.lines().count(), queued.count());
+    let (_, text) = audit(&world, &["search", "--json", "--from", "5", "--to", "9"]).await;
+    assert_eq!(text.lines().count(), 5);
+    let (_, text) = audit(&world, &["search", "--family", "keys", "--json"]).await;
+    assert!(text.lines().all(|line| line.contains("\"keys-")), "{text}");
+    let request = "00000000-0000-0000-0000-00000000f003";
+    let (_, text) = audit(&world, &["search", "--request", request, "--json"]).await;
+    assert_eq!(text.lines().count(), 1);
+    assert!(text.contains("\"position\":4"), "{text}");
+    let (_, text) = audit(&world, &["search", "--correlation", request, "--json"]).await;
+    assert_eq!(text.lines().count(), 1);
+    let (outcome, _) = audit(&world, &["search", "--actor", "operator:eve"]).await;
+    assert_eq!(outcome, Outcome::Different);
+    let (_, text) = audit(&world, &["search", "--limit", "3", "--json"]).await;
+    assert_eq!(text.lines().count(), 3);
+}

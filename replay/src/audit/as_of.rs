@@ -36,7 +36,8 @@ const SECRET: [&str; 6] = [
     "code",
 ];
 
-/// Folds the account's events up to `moment`. Values whose key is destroyed are missing, whatever the moment.
+/// Folds the account's events up to `moment`. Values whose key is destroyed are missing, whatever the moment. Left out is the model
+/// that counts what accounts do in other people's mailboxes.
 pub async fn as_of(
     environment: &Environment,
     account: Aci,
@@ -46,7 +47,7 @@ pub async fn as_of(
     let mut facts = gather::gather(environment, account).await?;
     facts.retain(|fact| fact.position <= position);
     let mut tables = Vec::new();
-    for model in MODELS {
+    for model in MODELS.iter().filter(|model| !counts_elsewhere(**model)) {
         let projection = model.projection();
         let families = projection.families();
         let facts: Vec<&Fact> = facts
@@ -66,6 +67,11 @@ pub async fn as_of(
         position,
         tables,
     })
+}
+
+/// What an account did in other people's mailboxes is not among its own events.
+const fn counts_elsewhere(model: Model) -> bool {
+    matches!(model, Model::AccountActivity)
 }
 
 async fn fold(

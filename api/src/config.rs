@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use commands::verification::VerificationPolicy;
+use crypto::relay::RelayKey;
 use events::values::Capabilities;
 use ipnet::IpNet;
 
 pub use crate::http::version::{Platform, Version};
+pub use crate::remote_config::Rollout;
 
 /// The choices.
 #[derive(Clone, Debug)]
@@ -41,6 +43,14 @@ pub struct Config {
     pub number_waiting_period: Duration,
     /// Whether `PUT /v1/accounts/number` takes clients at their word that a number is theirs.
     pub unproved_numbers: bool,
+    /// How long a sender certificate is valid.
+    pub certificate_lifetime: Duration,
+    /// How numbers begin (with `+`) for which no new payment addresses are taken.
+    pub payments_barred: Vec<Box<str>>,
+    /// Where calls are relayed.
+    pub relays: Vec<Relay>,
+    /// Entries for `GET /v2/config` that only a share of the accounts is sent.
+    pub rollouts: Vec<Rollout>,
     /// Entries for `GET /v2/config`. Those whose names begin with a platform are for that platform only.
     pub remote: BTreeMap<String, String>,
     /// Whether gRPC is spoken, and official clients are let to use it.
@@ -64,10 +74,29 @@ impl Default for Config {
             required_capabilities: Capabilities::new(),
             number_waiting_period: Duration::ZERO,
             unproved_numbers: false,
+            certificate_lifetime: Duration::from_hours(7 * 24),
+            payments_barred: Vec::new(),
+            relays: Vec::new(),
+            rollouts: Vec::new(),
             remote: BTreeMap::new(),
             grpc: true,
         }
     }
+}
+
+/// A relay of calls (TURN).
+#[derive(Clone, Debug)]
+pub struct Relay {
+    /// The secret that it shares with the server.
+    pub key: RelayKey,
+    /// How long credentials for it are good.
+    pub lifetime: Duration,
+    /// Where it is, by name: `turn:…`.
+    pub urls: Vec<String>,
+    /// Where it is, by address.
+    pub urls_with_ips: Vec<String>,
+    /// The name that its certificate is for, if it is reached by address.
+    pub hostname: Option<String>,
 }
 
 /// Calls that official clients make through gRPC over HTTP/2 unless they are told otherwise, and whether they find what

@@ -1,5 +1,8 @@
 //! Making and checking credentials: milliseconds of arithmetic each, so never on a thread that serves connections.
 
+pub mod delivery;
+pub mod group;
+
 use std::sync::Arc;
 
 use crypto::certificate::CertificateIssuer;

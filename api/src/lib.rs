@@ -12,6 +12,8 @@ pub mod limits;
 pub mod listen;
 pub mod openapi;
 pub mod ports;
+pub mod reach;
+pub mod remote_config;
 pub mod spam;
 mod state;
 pub mod ws;

@@ -21,6 +21,18 @@ pub const MESSAGE_BODY: usize = 1024 * 1024;
 /// The content of a message for one device: 96 KiB.
 pub const MESSAGE_CONTENT: usize = 98_304;
 
+/// The body of a batch of identities: a thousand take about 90 KiB of JSON.
+pub const IDENTITY_CHECK_BODY: usize = 256 * 1024;
+
+/// The manifest of a pack of stickers.
+pub const STICKER_MANIFEST: u64 = 10 * 1024;
+
+/// A sticker.
+pub const STICKER: u64 = 301 * 1024;
+
+/// A profile's picture.
+pub const AVATAR: u64 = 10 * 1024 * 1024;
+
 /// How long a client may take to send a body.
 pub const BODY_PATIENCE: Duration = Duration::from_secs(30);
 

@@ -1,5 +1,6 @@
 //! What the doors need from outside, beside the ports of `commands`.
 
+pub mod challenges;
 pub mod objects;
 pub mod outcomes;
 
@@ -8,7 +9,8 @@ use bytes::Bytes;
 use events::Timestamp;
 use events::ids::DeviceAddress;
 
-pub use objects::{ObjectKey, ObjectUploads, Upload};
+pub use challenges::{ChallengesUnavailable, PushedChallenges};
+pub use objects::{ObjectKey, ObjectUploads, ObjectsUnavailable, Upload};
 pub use outcomes::Outcomes;
 
 /// Judges solved captchas.

@@ -7,7 +7,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use events::{Aci, ServiceId, Timestamp};
+use events::account::AccountEvent;
+use events::codec::Fact;
+use events::{Aci, AnyEvent, ServiceId, Timestamp};
 
 /// Judges messages before they are accepted. Called for every message, so it must be quick.
 pub trait SpamFilter: Send + Sync + 'static {
@@ -16,6 +18,17 @@ pub trait SpamFilter: Send + Sync + 'static {
 
     /// The account has met its challenge.
     fn answered(&self, sender: Aci);
+}
+
+/// Tells a filter what has happened, on whichever node: who met a challenge may write again.
+pub fn observe<'a>(filter: &dyn SpamFilter, facts: impl IntoIterator<Item = &'a Fact>) {
+    for fact in facts {
+        if let AnyEvent::Account(AccountEvent::ChallengeMet(_)) = &fact.event
+            && let Some(aci) = fact.stream.as_account()
+        {
+            filter.answered(aci);
+        }
+    }
 }
 
 /// Challenges nobody.

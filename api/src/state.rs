@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::issuing::Issuing;
 use crate::limits::buckets::Limits;
 use crate::listen::Shutdown;
-use crate::ports::{CaptchaAssessor, ObjectUploads, Outcomes};
+use crate::ports::{CaptchaAssessor, ObjectUploads, Outcomes, PushedChallenges};
 use crate::spam::SpamFilter;
 use crate::ws::hub::Hub;
 
@@ -52,6 +52,8 @@ pub struct Options {
     pub outcomes: Arc<dyn Outcomes>,
     /// For what only this server's nodes read again.
     pub door_key: DoorKey,
+    /// Remembers challenges that were pushed.
+    pub challenges: Arc<dyn PushedChallenges>,
     /// Issues and checks linking tokens.
     pub link_tokens: LinkTokens,
     /// Derives the pseudonyms of numbers.

@@ -41,6 +41,7 @@ event_family! {
         22 TotpKeyGenerated { key }
         23 TotpKeyConfirmed { metadata }
         24 TotpKeyRemoved { }
+        45 ChallengeMet { }
     }
 }
 
@@ -290,6 +291,25 @@ impl VisitPersonal for UsernameLink {
     fn visit_personal(&mut self, visit: &mut dyn FnMut(&mut dyn PersonalField)) {
         self.encrypted.visit_personal(visit);
     }
+}
+
+/// The account has shown that somebody is there, so that it may send on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChallengeMet {
+    /// The device that answered.
+    pub device: DeviceId,
+    /// By what.
+    pub answer: ChallengeAnswer,
+}
+
+/// By what an account shows that somebody is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChallengeAnswer {
+    /// Its primary device received a push.
+    Push,
+    /// A captcha was solved.
+    Captcha,
 }
 
 /// The public halves of an account's two identities. Absent until a client that registered without keys sends them.

@@ -38,7 +38,11 @@ impl RemoteConfiguration for Door {
     ) -> Result<Response<GetConfigurationResponse>, Status> {
         let call = DeviceCall::of(request);
         let agent = call.metadata.get("user-agent");
-        let config = entries(&self.0, agent.and_then(|agent| agent.to_str().ok()));
+        let config = entries(
+            &self.0,
+            call.caller.aci,
+            agent.and_then(|agent| agent.to_str().ok()),
+        );
         let etag = tag(&config);
         let outcome = if call.message.etag == etag {
             Outcome::EtagMatched(true)

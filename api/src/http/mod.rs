@@ -2,8 +2,12 @@
 
 pub mod accounts;
 pub mod attachments;
+pub mod calling;
+pub mod certificate;
+pub mod challenge;
 pub mod config;
 pub mod devices;
+pub mod external;
 pub mod extract;
 pub mod idempotency;
 pub mod keepalive;
@@ -11,8 +15,10 @@ pub mod keys;
 pub mod layers;
 pub mod messages;
 pub mod problem;
+pub mod profile;
 pub mod registration;
 pub mod router;
+pub mod stickers;
 pub mod usernames;
 pub mod verification;
 pub mod version;

@@ -11,8 +11,9 @@ use tower_http::normalize_path::NormalizePathLayer;
 use crate::grpc;
 use crate::http::problem::Problem;
 use crate::http::{
-    accounts, attachments, config, devices, idempotency, keepalive, keys, layers, messages,
-    registration, usernames, verification, version,
+    accounts, attachments, calling, certificate, challenge, config, devices, external, idempotency,
+    keepalive, keys, layers, messages, profile, registration, stickers, usernames, verification,
+    version,
 };
 use crate::state::Api;
 use crate::ws::upgrade;
@@ -100,6 +101,7 @@ fn endpoints() -> Router<Api> {
             get(accounts::data_report::handler),
         )
         .merge(usernames())
+        .merge(profiles_and_credentials())
         .route(
             "/v1/accounts/account/{account}",
             head(accounts::exists::handler),
@@ -135,7 +137,6 @@ fn endpoints() -> Router<Api> {
             "/v4/attachments/form/upload",
             get(attachments::form::handler),
         )
-        .route("/v2/config", get(config::fetch::handler))
         .route("/v1/keepalive", get(keepalive::handler))
 }
 
@@ -166,6 +167,54 @@ fn usernames() -> Router<Api> {
             "/v1/accounts/username_link/{handle}",
             get(usernames::look_up_link::handler),
         )
+}
+
+/// What accounts show of themselves, and what they can show to others.
+fn profiles_and_credentials() -> Router<Api> {
+    let limited = DefaultBodyLimit::max;
+    Router::new()
+        .route("/v1/profile", put(profile::set::handler))
+        .route("/v1/profile/{identity}", get(profile::fetch::handler))
+        .route(
+            "/v1/profile/{account}/{version}",
+            get(profile::version::handler),
+        )
+        .route(
+            "/v1/profile/{account}/{version}/{request}",
+            get(profile::credential::handler),
+        )
+        .route(
+            "/v1/profile/identity_check/batch",
+            post(profile::identity_check::handler).layer(limited(limits::IDENTITY_CHECK_BODY)),
+        )
+        .route(
+            "/v1/sticker/pack/form/{count}",
+            get(stickers::form::handler),
+        )
+        .route(
+            "/v1/certificate/delivery",
+            get(certificate::delivery::handler),
+        )
+        .route(
+            "/v1/certificate/auth/group",
+            get(certificate::group::handler),
+        )
+        .route("/v2/svr/auth", get(external::auth::svr2))
+        .route("/v2/backup/auth", get(external::auth::svr2))
+        .route("/v1/storage/auth", get(external::auth::storage))
+        .route("/v2/directory/auth", get(external::auth::directory))
+        .route("/v1/payments/auth", get(external::auth::payments))
+        .route("/v2/svr/auth/check", post(external::check::handler))
+        .route("/v2/backup/auth/check", post(external::check::handler))
+        .route("/v2/calling/relays", get(calling::relays::handler))
+        .route(
+            "/v1/call-link/create-auth",
+            post(calling::create_link::handler),
+        )
+        .route("/v1/challenge", put(challenge::answer::handler))
+        .route("/v1/challenge/push", post(challenge::push::handler))
+        .route("/v1/config", get(config::fetch_old::handler))
+        .route("/v2/config", get(config::fetch::handler))
 }
 
 fn finished(endpoints: Router<Api>, api: Api) -> Router {

@@ -249,7 +249,8 @@ fn revoke(accounts: &HashMap<Aci, Vec<Entry>>, fact: &Fact, event: &AccountEvent
         | AccountEvent::TotpKeyMetadataSet(_)
         | AccountEvent::TotpKeyRemoved(_)
         | AccountEvent::IdentityKeySet(_)
-        | AccountEvent::DeviceSeen(_) => return,
+        | AccountEvent::DeviceSeen(_)
+        | AccountEvent::ChallengeMet(_) => return,
     };
     let Some(aci) = fact.stream.as_account() else {
         return;

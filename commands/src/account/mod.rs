@@ -6,6 +6,7 @@ pub mod change_attributes;
 pub mod change_protection;
 pub mod delete_account;
 pub mod mark_seen;
+pub mod meet_challenge;
 pub mod rename_device;
 pub mod set_push_token;
 pub mod state;

@@ -356,6 +356,8 @@ impl Live {
             AccountEvent::TotpKeyRemoved(removed) => {
                 self.totp.confirmed.remove(&removed.key_id);
             }
+            // What was held against it is not kept here.
+            AccountEvent::ChallengeMet(_) => {}
             AccountEvent::AccountRegistered(_)
             | AccountEvent::AccountReregistered(_)
             | AccountEvent::AccountDeleted(_) => {

@@ -9,6 +9,7 @@ pub mod linking;
 mod mac;
 pub mod multi_recipient;
 pub mod phone;
+pub mod relay;
 pub mod sealing;
 pub mod secrets;
 pub mod token_hash;

@@ -37,6 +37,10 @@ pub(crate) async fn run(arguments: Dev) -> anyhow::Result<ExitCode> {
     if !token.exists() {
         write_private(&token, events_feed::fresh_token().as_bytes())?;
     }
+    let public = keygen::read(&secrets)?.public();
+    let public_file = folder.join("public.toml");
+    std::fs::write(&public_file, toml::to_string_pretty(&public)?)
+        .with_context(|| format!("cannot write {}", public_file.display()))?;
     let (cluster, url) = if let Some(url) = &arguments.database_url {
         (None, url.clone())
     } else {
@@ -144,6 +148,8 @@ fn configuration(
             events_token_file: Some(folder.join(EVENTS_TOKEN)),
             ..config::Audit::default()
         },
+        calling: config::Calling::default(),
+        remote: config::Remote::default(),
         log: config::Log {
             format: LogFormat::Text,
         },
@@ -165,6 +171,14 @@ fn greeting(arguments: &Dev, doors: &Doors, ca: &Path, cluster: Option<&Cluster>
             &format!("https://localhost:{}  (HTTP/1.1 and HTTP/2)", https.port()),
         );
         line("CA", &format!("{}  (clients must trust it)", ca.display()));
+        let public = ca.with_file_name("public.toml");
+        line(
+            "Keys",
+            &format!(
+                "{}  (trust root and zk parameters that clients are built with)",
+                public.display()
+            ),
+        );
     }
     line(
         "Health",

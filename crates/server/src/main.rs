@@ -1,6 +1,7 @@
 //! `heliograph`: see `heliograph --help`.
 
 mod admin;
+mod challenges;
 mod cli;
 mod config;
 mod database;
@@ -13,6 +14,7 @@ mod listeners;
 mod log;
 mod neighbours;
 mod objects;
+mod sections;
 mod serve;
 mod store_contract;
 mod telemetry;

@@ -8,7 +8,7 @@ use crate::cli::{Configured, Serve, Worker};
 use crate::config::{Captcha, Config, VerificationTransport};
 use crate::lifecycle::Lifecycle;
 use crate::telemetry::start_logging;
-use crate::{keygen, log, objects, tls, verification, wiring};
+use crate::{keygen, log, objects, sections, tls, verification, wiring};
 
 /// Doors, and workers unless told otherwise.
 pub(crate) async fn serve(arguments: Serve) -> anyhow::Result<ExitCode> {
@@ -52,6 +52,7 @@ pub(crate) fn check_config(arguments: &Configured) -> anyhow::Result<ExitCode> {
     if config.objects.url.is_some() {
         objects::place(&config)?;
     }
+    sections::relays(&config.calling)?;
     for warning in warnings(&config) {
         println!("warning: {warning}");
     }

@@ -11,7 +11,7 @@ use api::config::DialectSwitch;
 use api::limits::buckets::Limits;
 use api::listen::{Shutdown, serve};
 use api::ports::BelieveCaptchas;
-use api::spam::{RecipientQuota, SpamFilter, TrustEverybody};
+use api::spam::{self, RecipientQuota, SpamFilter, TrustEverybody};
 use api::ws::hub::Hub;
 use api::{Api, DoorEntropy, Issuing, IssuingKeys, Options};
 use commands::Executor;
@@ -28,7 +28,7 @@ use reactors::Reactors;
 use reactors::erasure::{self, Erasure, Sweep, SweepOptions};
 use secrecy::ExposeSecret as _;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use store_postgres::{MIGRATOR, PgPayloadStore, PgSubjectKeys};
+use store_postgres::{MIGRATOR, PgPayloadStore, PgPushedChallenges, PgSubjectKeys};
 use subscription::{Subscription, Timing};
 use tree::{Keeper, KeeperOptions};
 
@@ -37,7 +37,9 @@ use crate::environment::{SystemClock, SystemEntropy};
 use crate::events_feed::{self, EventsFeed};
 use crate::lifecycle::Lifecycle;
 use crate::listeners::{TlsListener, bind};
-use crate::{admin, keygen, log, neighbours, objects, telemetry, tls, verification};
+use crate::{
+    admin, challenges, keygen, log, neighbours, objects, sections, telemetry, tls, verification,
+};
 
 /// Connections for reading streams, payloads and keys. The appender and each projection have one of their own.
 const LOG_CONNECTIONS: u32 = 8;
@@ -54,6 +56,14 @@ struct Store {
     pool: PgPool,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+}
+
+/// What the doors are built from, beside the store.
+struct Parts {
+    queries: Queries,
+    hub: Hub,
+    spam: Arc<dyn SpamFilter>,
+    uploads: ::objects::Objects,
 }
 
 /// Where the doors were opened.
@@ -124,7 +134,8 @@ pub(crate) async fn start(
         progress,
     );
     let hub = neighbours::start(&store.pool, &*store.entropy, lifecycle);
-    start_hub(&hub, &following, lifecycle).await?;
+    let spam = spam_filter(config);
+    start_hub(&hub, &spam, &following, lifecycle).await?;
     let admin = admin::Admin {
         queries: queries.clone(),
         clock: Arc::clone(&store.clock),
@@ -133,10 +144,13 @@ pub(crate) async fn start(
     };
     start_sweep(&store, lifecycle);
     let objects = objects::start(config, secrets.doors.clone(), &store.clock, lifecycle)?;
-    let uploads = objects.clone();
-    let api = Api::new(options(
-        config, secrets, store, queries, hub, uploads, lifecycle,
-    )?);
+    let parts = Parts {
+        queries,
+        hub,
+        spam,
+        uploads: objects.clone(),
+    };
+    let api = Api::new(options(config, secrets, store, parts, lifecycle)?);
     let doors = api::router(api).merge(objects.router());
     open_doors(config, &doors, admin, lifecycle).await
 }
@@ -319,16 +333,18 @@ const HUB_FAMILIES: &[Family] = &[Family::Mailbox, Family::Account];
 
 async fn start_hub(
     hub: &Hub,
+    spam: &Arc<dyn SpamFilter>,
     following: &subscription::Handle,
     lifecycle: &Lifecycle,
 ) -> anyhow::Result<()> {
     let mut facts = following.live(HUB_FAMILIES).await?;
-    let hub = hub.clone();
+    let (hub, spam) = (hub.clone(), Arc::clone(spam));
     let token = lifecycle.doors.token.clone();
     lifecycle.doors.essential("hub", async move {
         let observe = async {
             while let Some(portion) = facts.next().await {
                 hub.observe(portion.iter().map(AsRef::as_ref));
+                spam::observe(&*spam, portion.iter().map(AsRef::as_ref));
             }
         };
         token.run_until_cancelled(observe).await;
@@ -341,9 +357,7 @@ fn options(
     config: &Config,
     secrets: ServerSecrets,
     store: Store,
-    queries: Queries,
-    hub: Hub,
-    uploads: ::objects::Objects,
+    parts: Parts,
     lifecycle: &Lifecycle,
 ) -> anyhow::Result<Options> {
     let executor = Executor::new(
@@ -355,29 +369,30 @@ fn options(
     );
     Ok(Options {
         executor: Arc::new(executor),
-        queries,
+        queries: parts.queries,
         payloads: store.payloads,
         verification: verification::transport(&config.verification)?,
         codes: verification::mint(&config.verification, &store.entropy),
         push: Arc::new(PushNothing),
         captchas: Arc::new(BelieveCaptchas),
-        uploads: Arc::new(uploads),
+        uploads: Arc::new(parts.uploads),
         limits: Limits::new(
             config.rates.clone().into(),
             Arc::new(PgBuckets::new(store.pool.clone())),
             Arc::clone(&store.clock),
             secrets.doors.clone(),
         ),
-        outcomes: Arc::new(PgOutcomes::new(store.pool)),
+        outcomes: Arc::new(PgOutcomes::new(store.pool.clone())),
         door_key: secrets.doors.clone(),
+        challenges: Arc::new(challenges::Pushed(PgPushedChallenges::new(store.pool))),
         clock: store.clock,
         entropy: store.entropy,
         issuing: Issuing::new(IssuingKeys::from(&secrets)),
         link_tokens: secrets.link_tokens,
         pnis: secrets.phone_numbers,
-        spam: spam_filter(config),
-        config: api_config(config),
-        hub,
+        spam: parts.spam,
+        config: api_config(config)?,
+        hub: parts.hub,
         shutdown: shutdown(lifecycle),
     })
 }
@@ -389,8 +404,8 @@ fn spam_filter(config: &Config) -> Arc<dyn SpamFilter> {
     }
 }
 
-fn api_config(config: &Config) -> api::config::Config {
-    api::config::Config {
+fn api_config(config: &Config) -> anyhow::Result<api::config::Config> {
+    let mut doors = api::config::Config {
         dialect: match config.api.dialect {
             Dialect::Auto => DialectSwitch::ByContent,
             Dialect::Seed => DialectSwitch::Seed,
@@ -405,8 +420,17 @@ fn api_config(config: &Config) -> api::config::Config {
         attachment_bytes: config.objects.attachment_bytes,
         trusted_proxies: config.server.trusted_proxies.clone(),
         oldest_clients: config.api.oldest_clients.0.clone(),
+        certificate_lifetime: Duration::from_hours(24 * u64::from(config.api.certificate_days)),
+        payments_barred: config.api.payments_barred.clone(),
+        relays: sections::relays(&config.calling)?,
+        rollouts: sections::rollouts(&config.remote),
         ..api::config::Config::default()
-    }
+    };
+    let global = config.remote.global.iter();
+    doors
+        .remote
+        .extend(global.map(|(name, value)| (format!("global.{name}"), value.clone())));
+    Ok(doors)
 }
 
 fn shutdown(lifecycle: &Lifecycle) -> Shutdown {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod appender;
+mod challenges;
 pub mod embedded;
 mod follow;
 mod keys;
@@ -14,6 +15,7 @@ mod store;
 mod types;
 mod wake;
 
+pub use challenges::PgPushedChallenges;
 pub use keys::PgSubjectKeys;
 pub use migrations::MIGRATOR;
 pub use options::{MAX_APPEND_BYTES, MAX_APPEND_EVENTS, Options};

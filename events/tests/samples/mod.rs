@@ -2,11 +2,12 @@
 
 use events::account::{
     Access, AccessChanged, AccountDeleted, AccountEvent, AccountRegistered, AccountReregistered,
-    AttributesChanged, DeviceLinked, DeviceRemoved, DeviceRenamed, DeviceSeen, DeviceTraits,
-    HeldUsername, IdentityKeySet, IdentityKeys, NewDevice, NumberChanged, Protection, PushToken,
-    PushTokenChanged, RecoveryPasswordDropped, RecoveryPasswordSet, RegistrationLockChanged,
-    RegistrationLockFailed, TotpKeyConfirmed, TotpKeyGenerated, TotpKeyMetadataSet, TotpKeyRemoved,
-    UsernameConfirmed, UsernameDropped, UsernameLink, UsernameLinkChanged, UsernameReservationSet,
+    AttributesChanged, ChallengeAnswer, ChallengeMet, DeviceLinked, DeviceRemoved, DeviceRenamed,
+    DeviceSeen, DeviceTraits, HeldUsername, IdentityKeySet, IdentityKeys, NewDevice, NumberChanged,
+    Protection, PushToken, PushTokenChanged, RecoveryPasswordDropped, RecoveryPasswordSet,
+    RegistrationLockChanged, RegistrationLockFailed, TotpKeyConfirmed, TotpKeyGenerated,
+    TotpKeyMetadataSet, TotpKeyRemoved, UsernameConfirmed, UsernameDropped, UsernameLink,
+    UsernameLinkChanged, UsernameReservationSet,
 };
 use events::erasure::{AccountErased, DeviceErased, ErasureEvent, LeftoversErased, PayloadsErased};
 use events::ids::{IdentityKind, PreKeyId};
@@ -205,6 +206,16 @@ fn account() -> Vec<AccountEvent> {
         IdentityKeySet {
             identity: IdentityKind::Pni,
             key: public_key(3),
+        }
+        .into(),
+        ChallengeMet {
+            device: device(1),
+            answer: ChallengeAnswer::Push,
+        }
+        .into(),
+        ChallengeMet {
+            device: device(2),
+            answer: ChallengeAnswer::Captcha,
         }
         .into(),
         DeviceSeen { device: device(2) }.into(),

@@ -258,7 +258,8 @@ fn apply(drafts: &mut Drafts<AccountRow>, aci: Aci, at: Timestamp, event: &Accou
         | AccountEvent::DeviceRenamed(_)
         | AccountEvent::UsernameReservationSet(_)
         | AccountEvent::TotpKeyGenerated(_)
-        | AccountEvent::DeviceSeen(_) => {}
+        | AccountEvent::DeviceSeen(_)
+        | AccountEvent::ChallengeMet(_) => {}
     }
 }
 

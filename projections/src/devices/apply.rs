@@ -178,7 +178,8 @@ impl Changes {
             | AccountEvent::TotpKeyGenerated(_)
             | AccountEvent::TotpKeyConfirmed(_)
             | AccountEvent::TotpKeyMetadataSet(_)
-            | AccountEvent::TotpKeyRemoved(_) => {}
+            | AccountEvent::TotpKeyRemoved(_)
+            | AccountEvent::ChallengeMet(_) => {}
         }
     }
 }

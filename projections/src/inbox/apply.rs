@@ -111,7 +111,8 @@ impl Changes {
             | AccountEvent::TotpKeyMetadataSet(_)
             | AccountEvent::TotpKeyRemoved(_)
             | AccountEvent::NumberChanged(_)
-            | AccountEvent::DeviceSeen(_) => {}
+            | AccountEvent::DeviceSeen(_)
+            | AccountEvent::ChallengeMet(_) => {}
         }
     }
 

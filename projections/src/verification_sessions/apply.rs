@@ -163,7 +163,8 @@ impl Changes {
             | AccountEvent::TotpKeyConfirmed(_)
             | AccountEvent::TotpKeyMetadataSet(_)
             | AccountEvent::TotpKeyRemoved(_)
-            | AccountEvent::DeviceSeen(_) => {}
+            | AccountEvent::DeviceSeen(_)
+            | AccountEvent::ChallengeMet(_) => {}
         }
     }
 }

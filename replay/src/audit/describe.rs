@@ -141,6 +141,10 @@ fn account(event: &AccountEvent) -> Vec<Detail> {
         AccountEvent::TotpKeyConfirmed(e) => vec![said("key", e.key_id)],
         AccountEvent::TotpKeyMetadataSet(e) => vec![said("key", e.key_id)],
         AccountEvent::TotpKeyRemoved(e) => vec![said("key", e.key_id)],
+        AccountEvent::ChallengeMet(e) => vec![
+            said("device", e.device),
+            said("answer", format!("{:?}", e.answer).to_lowercase()),
+        ],
         AccountEvent::AccountDeleted(e) => vec![said("pni", e.pni)],
     }
 }

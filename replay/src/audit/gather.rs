@@ -113,7 +113,8 @@ impl Traces {
             | AccountEvent::RegistrationLockFailed(_)
             | AccountEvent::RecoveryPasswordDropped(_)
             | AccountEvent::IdentityKeySet(_)
-            | AccountEvent::DeviceSeen(_) => {}
+            | AccountEvent::DeviceSeen(_)
+            | AccountEvent::ChallengeMet(_) => {}
         }
     }
 

@@ -1,3 +1,4 @@
 //! `/v2/config`.
 
 pub mod fetch;
+pub mod fetch_old;

@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequestParts, Path, Query};
 use events::values::username::UsernameHash;
-use events::{DeviceId, LinkHandle, MessageGuid, ServiceId, SessionId};
+use events::{Aci, DeviceId, LinkHandle, MessageGuid, ServiceId, SessionId};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
@@ -15,7 +15,7 @@ pub trait Segment: Sized {
     fn parse(text: &str) -> Result<Self, Problem>;
 }
 
-/// One parsed segment, or a pair of them.
+/// One parsed segment, or two or three of them.
 #[derive(Debug)]
 pub struct Segments<T>(pub T);
 
@@ -37,6 +37,21 @@ impl<T: Segment, U: Segment, S: Send + Sync> FromRequestParts<S> for Segments<(T
     }
 }
 
+impl<T: Segment, U: Segment, V: Segment, S: Send + Sync> FromRequestParts<S>
+    for Segments<(T, U, V)>
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let (first, second, third): (String, String, String) = decoded(parts, state).await?;
+        Ok(Self((
+            T::parse(&first)?,
+            U::parse(&second)?,
+            V::parse(&third)?,
+        )))
+    }
+}
+
 /// The percent-decoded segments. What is not UTF-8 names nothing.
 async fn decoded<T, S>(parts: &mut Parts, state: &S) -> Result<T, Problem>
 where
@@ -51,6 +66,19 @@ where
 impl Segment for ServiceId {
     fn parse(text: &str) -> Result<Self, Problem> {
         text.parse().map_err(|_| Problem::not_found())
+    }
+}
+
+impl Segment for Aci {
+    fn parse(text: &str) -> Result<Self, Problem> {
+        text.parse().map_err(|_| Problem::not_found())
+    }
+}
+
+/// Whatever is no kind of its own; the endpoint says what it thinks of it.
+impl Segment for String {
+    fn parse(text: &str) -> Result<Self, Problem> {
+        Ok(text.to_owned())
     }
 }
 

@@ -5,12 +5,13 @@ pub(crate) mod client;
 pub(crate) mod device;
 pub(crate) mod socket;
 
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use api::limits::buckets::Limits;
 use api::limits::rates::Rates;
-use api::ports::BelieveCaptchas;
+use api::ports::{BelieveCaptchas, ChallengesUnavailable, PushedChallenges};
 use api::spam::RecipientQuota;
 use api::{Api, Config, DoorEntropy, Hub, Issuing, IssuingKeys, Options, Shutdown};
 use async_trait::async_trait;
@@ -31,7 +32,7 @@ use events::ports::{Clock as _, Entropy};
 use events::store::PayloadStore;
 use events::values::Redacted;
 use events::verification::Transport;
-use events::{E164, EventStore, Family, ServiceId};
+use events::{Aci, E164, EventStore, Family, ServiceId, Timestamp};
 use futures::StreamExt as _;
 use objects::{Objects, Place};
 use projections::{Connections, MODELS, Model, Queries};
@@ -90,6 +91,39 @@ impl VerificationTransport for Phones {
         let message = (number.to_string(), code.to_owned());
         self.sent.lock().unwrap().push(message);
         Ok(())
+    }
+}
+
+/// Challenges that were pushed and wait for their answers.
+#[derive(Default)]
+struct Challenges(Mutex<HashMap<Aci, ([u8; 16], Timestamp)>>);
+
+#[async_trait]
+impl PushedChallenges for Challenges {
+    async fn remember(
+        &self,
+        aci: Aci,
+        challenge: [u8; 16],
+        until: Timestamp,
+    ) -> Result<(), ChallengesUnavailable> {
+        self.0.lock().unwrap().insert(aci, (challenge, until));
+        Ok(())
+    }
+
+    async fn take(
+        &self,
+        aci: Aci,
+        challenge: [u8; 16],
+        at: Timestamp,
+    ) -> Result<bool, ChallengesUnavailable> {
+        let mut challenges = self.0.lock().unwrap();
+        let taken = challenges
+            .get(&aci)
+            .is_some_and(|(known, until)| *known == challenge && at <= *until);
+        if taken {
+            challenges.remove(&aci);
+        }
+        Ok(taken)
     }
 }
 
@@ -194,6 +228,7 @@ impl Door {
             ),
             outcomes: Arc::new(PgOutcomes::new(database.pool.clone())),
             door_key: SECRETS.doors.clone(),
+            challenges: Arc::new(Challenges::default()),
             link_tokens: LinkTokens::new([1; 32]),
             pnis: PniDeriver::new([2; 32]),
             spam: Arc::new(RecipientQuota::new(SPAM_QUOTA, Duration::from_hours(1))),

@@ -46,22 +46,8 @@ impl Commitment {
     /// The commitment to a profile key (32 bytes) of an account. Clients make it; here it serves tests and the load
     /// generator.
     pub fn of(profile_key: &[u8; 32], owner: Aci) -> Self {
-        let both = key_and_owner(profile_key, owner);
+        let Opening { m3, m4, j3 } = Opening::of(profile_key, owner);
         let [g1, g2, g3] = *COMMITMENT;
-        let j3 = Sho::with(
-            b"Signal_ZKGroup_20200424_ProfileKeyAndUid_ProfileKeyCommitment_Calcj3",
-            &both,
-        )
-        .scalar();
-        let m3 = Sho::with(
-            b"Signal_ZKGroup_20200424_ProfileKeyAndUid_ProfileKey_CalcM3",
-            &both,
-        )
-        .point_of_one_map();
-        let mut masked = *profile_key;
-        masked[0] &= 0xfe;
-        masked[31] &= 0x3f;
-        let m4 = RistrettoPoint::map_to_curve(masked);
         Self {
             j1: j3 * g1 + m3,
             j2: j3 * g2 + m4,
@@ -75,6 +61,30 @@ impl Commitment {
             .tag(0)
             .points(&[self.j1, self.j2, self.j3])
             .finish()
+    }
+}
+
+/// What a commitment hides.
+struct Opening {
+    m3: RistrettoPoint,
+    m4: RistrettoPoint,
+    j3: Scalar,
+}
+
+impl Opening {
+    fn of(profile_key: &[u8; 32], owner: Aci) -> Self {
+        let both = key_and_owner(profile_key, owner);
+        let sho = |label| Sho::with(label, &both);
+        let mut masked = *profile_key;
+        masked[0] &= 0xfe;
+        masked[31] &= 0x3f;
+        Self {
+            m3: sho(b"Signal_ZKGroup_20200424_ProfileKeyAndUid_ProfileKey_CalcM3".as_slice())
+                .point_of_one_map(),
+            m4: RistrettoPoint::map_to_curve(masked),
+            j3: sho(b"Signal_ZKGroup_20200424_ProfileKeyAndUid_ProfileKeyCommitment_Calcj3")
+                .scalar(),
+        }
     }
 }
 
@@ -128,6 +138,35 @@ impl Request {
             e: reader.points()?,
             proof: reader.counted_bytes()?.to_vec(),
         })
+    }
+
+    /// A request of somebody who knows the profile key (32 bytes) of an account. Clients make it; here it serves tests
+    /// and the load generator.
+    pub fn of(profile_key: &[u8; 32], owner: Aci, rng: &mut impl CryptoRng) -> Self {
+        let Opening { m3, m4, j3 } = Opening::of(profile_key, owner);
+        let mut sho = Sho::with(
+            b"Heliograph_ProfileKeyCredentialRequest",
+            fresh(rng).as_ref(),
+        );
+        let [y, r1, r2] = [sho.scalar(), sho.scalar(), sho.scalar()];
+        let base = |scalar| RistrettoPoint::mul_base(scalar);
+        let mut request = Self {
+            y: base(&y),
+            d: [base(&r1), base(&(r1 * y)) + m3],
+            e: [base(&r2), base(&(r2 * y)) + m4],
+            proof: Vec::new(),
+        };
+        let mut relation = request.relation(&Commitment::of(profile_key, owner));
+        relation.secrets([("y", y), ("r1", r1), ("r2", r2), ("j3", j3)]);
+        request.proof = relation.prove(b"", &sho.squeeze());
+        request
+    }
+
+    /// The byte form.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let points = [self.y, self.d[0], self.d[1], self.e[0], self.e[1]];
+        let writer = Writer::default().tag(0).points(&points);
+        writer.counted_bytes(&self.proof).finish()
     }
 
     /// Checks that the encrypted profile key is the one of `commitment`.

@@ -26,7 +26,6 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .says_so(409, "A capability that the other devices have is missing.")
             .answers::<DeviceLimit>(411, "There is no room (deployed).")
             .runs(["LinkDevice"])
-            .appends(["DeviceLinked"])
             .shows(["devices", "accounts", "pre_keys"]),
         get("/v1/devices/provisioning/code", "getProvisioningCode")
             .says(TAG, "A token for linking a device")
@@ -39,7 +38,6 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .says_so(204, "It is gone.")
             .says_so(403, "The primary device cannot be removed.")
             .runs(["RemoveDevice"])
-            .appends(["DeviceRemoved"])
             .shows(["devices", "accounts"]),
     ]
 }

@@ -9,6 +9,8 @@ use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, ResponseBuilder, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::commands::EVENTS;
+
 /// The name of the one security scheme.
 pub(super) const BASIC: &str = "basicAuth";
 
@@ -55,7 +57,6 @@ pub struct Endpoint {
     body: Option<(SchemaOf, &'static str)>,
     answers: Vec<(u16, &'static str, Option<SchemaOf>)>,
     commands: Vec<&'static str>,
-    events: Vec<&'static str>,
     models: Vec<&'static str>,
 }
 
@@ -100,7 +101,6 @@ impl Endpoint {
             body: None,
             answers: Vec::new(),
             commands: Vec::new(),
-            events: Vec::new(),
             models: Vec::new(),
         }
     }
@@ -192,12 +192,6 @@ impl Endpoint {
         self
     }
 
-    /// The events that the commands may append.
-    pub(super) fn appends<const N: usize>(mut self, events: [&'static str; N]) -> Self {
-        self.events = events.into();
-        self
-    }
-
     /// The read models that it waits for, or answers from.
     pub(super) fn shows<const N: usize>(mut self, models: [&'static str; N]) -> Self {
         self.models = models.into();
@@ -219,9 +213,15 @@ impl Endpoint {
         &self.commands
     }
 
-    /// The events.
-    pub fn events(&self) -> &[&'static str] {
-        &self.events
+    /// The events that the commands may append.
+    pub fn events(&self) -> Vec<&'static str> {
+        let own = EVENTS
+            .iter()
+            .filter(|(command, _)| self.commands.contains(command));
+        let mut events: Vec<_> = own.flat_map(|(_, events)| events.iter().copied()).collect();
+        events.sort_unstable();
+        events.dedup();
+        events
     }
 
     /// The read models.

@@ -25,12 +25,6 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .says_so(204, "They are replaced.")
             .says_so(409, "Another identity key is known already.")
             .runs(["SetKeys"])
-            .appends([
-                "IdentityKeySet",
-                "PreKeysUploaded",
-                "SignedPreKeyRotated",
-                "LastResortPreKeySet",
-            ])
             .shows(["pre_keys", "accounts"]),
         get("/v2/keys/{identifier}/{deviceId}", "getDeviceKeys")
             .says(TAG, "Take the keys to begin a session with")
@@ -48,7 +42,6 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .answers::<TakeResponse>(200, "The keys.")
             .says_so(422, "No device can have this number.")
             .runs(["TakePreKeys"])
-            .appends(["OneTimePreKeyTaken"])
             .shows(["accounts", "pre_keys"]),
     ]
 }

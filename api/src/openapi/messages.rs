@@ -19,7 +19,6 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .segment("guid", "The message's id.")
             .says_so(204, "It waits no longer.")
             .runs(["Acknowledge"])
-            .appends(["MessagesDelivered", "MessageQueued"])
             .shows(["inbox"]),
         put("/v1/messages/multi_recipient", "sendMultiRecipientMessage")
             .says(TAG, "Send a sealed message to all devices of many accounts")
@@ -41,8 +40,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .says_so(404, "With access keys: a recipient that does not exist.")
             .answers_inline::<AnyList>(409, "Accounts have other devices.")
             .answers_inline::<AnyList>(410, "Devices have been installed anew.")
-            .runs(["SendToMany"])
-            .appends(["MessageQueued"]),
+            .runs(["SendToMany"]),
         put("/v1/messages/{destinationUuid}", "sendMessage")
             .says(TAG, "Send to all devices of an account")
             .for_anybody()
@@ -59,7 +57,6 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .answers::<MismatchedDevices>(409, "The account has other devices.")
             .answers::<StaleDevices>(410, "Devices have been installed anew.")
             .answers_inline::<AnyObject>(428, "A challenge comes first.")
-            .runs(["SendMessage"])
-            .appends(["MessageQueued"]),
+            .runs(["SendMessage"]),
     ]
 }

@@ -4,6 +4,7 @@
 //! `docs/openapi.json` and `docs/endpoints.md` are this document and this table, checked in; a test compares them.
 
 mod accounts;
+pub mod commands;
 mod devices;
 pub mod endpoint;
 mod keys;
@@ -142,7 +143,7 @@ pub fn table() -> String {
             endpoint.verb(),
             endpoint.path(),
             list(endpoint.commands()),
-            list(endpoint.events()),
+            list(&endpoint.events()),
             list(endpoint.models()),
         )
         .expect("writing to a string works");

@@ -31,11 +31,12 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .for_nobody()
             .takes::<CreateRequest>()
             .answers::<SessionResponse>(200, STANDING)
-            .runs(["StartSession", "RequireProof"])
-            .appends(["SessionStarted", "ProofRequired"])
+            .runs(["StartSession"])
             .shows(SESSIONS),
         of_session(
-            get(SESSION, "getVerificationSession").says(TAG, "How a verification session stands"),
+            get(SESSION, "getVerificationSession")
+                .says(TAG, "How a verification session stands")
+                .runs(["DropRecoveryPassword"]),
         ),
         of_session(
             patch(SESSION, "updateVerificationSession")
@@ -45,8 +46,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         .answers::<SessionResponse>(403, "The proof is wrong.")
         .answers::<SessionResponse>(409, "The number is verified already.")
         .answers::<SessionResponse>(429, "Too many proofs.")
-        .runs(["SubmitProof"])
-        .appends(["ProofSubmitted"]),
+        .runs(["SubmitProof", "RequirePushChallenge"]),
         of_session(
             post(CODE, "requestVerificationCode")
                 .says(TAG, "Have a code sent")
@@ -56,8 +56,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         .answers::<SessionResponse>(418, "The number cannot be reached on this way.")
         .answers::<SessionResponse>(429, "Too soon, or too often.")
         .answers_inline::<super::endpoint::AnyObject>(440, "The provider does not take it.")
-        .runs(["RequestCode", "ReportUndelivered"])
-        .appends(["CodeSent", "CodeUndelivered"]),
+        .runs(["RequestCode", "ReportUndelivered"]),
         of_session(
             put(CODE, "submitVerificationCode")
                 .says(TAG, "Check a code")
@@ -65,8 +64,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         )
         .answers::<SessionResponse>(409, "There is no code to check.")
         .answers::<SessionResponse>(429, "Too soon, or too often.")
-        .runs(["SubmitCode"])
-        .appends(["NumberVerified", "CodeRejected"]),
+        .runs(["SubmitCode"]),
         post("/v1/registration", "registerAccount")
             .says(TAG, "Register a number, or register it anew")
             .for_newcomers()
@@ -76,12 +74,6 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .says_so(409, "A transfer from another device is possible.")
             .answers_inline::<super::endpoint::AnyObject>(423, "A registration lock is set.")
             .runs(["RegisterAccount"])
-            .appends([
-                "NumberClaimed",
-                "AccountRegistered",
-                "AccountReregistered",
-                "RegistrationLockFailed",
-            ])
             .shows(["accounts", "devices", "pre_keys"]),
     ]
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use api::Config;
+use api::limits::rates::Rates;
 use axum::Router;
 use axum::body::Body;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
@@ -71,7 +73,7 @@ async fn lengths_are_checked() {
 
 #[tokio::test]
 async fn forms_and_their_bytes_are_counted() {
-    let door = Door::open().await;
+    let door = Door::open_limited(Config::default(), Rates::default()).await;
     let alice = door.register("+12015550123").await;
     let largest = format!("{PATH}?uploadLength=104857600");
     // Nine of these are less than 10⁹ bytes. What the bytes refuse is not counted as a form.

@@ -14,6 +14,7 @@ mod devices;
 mod grpc;
 mod idempotency;
 mod keys;
+mod limits;
 mod messages;
 mod multi_recipient;
 mod numbers;

@@ -17,10 +17,12 @@ use crate::http::problem::Problem;
 use crate::state::Api;
 
 /// The answer.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = DataReport)]
 pub struct ReportResponse {
     /// Names this report.
+    #[schema(value_type = String)]
     pub report_id: Uuid,
     /// When it was made.
     pub report_timestamp: String,
@@ -31,7 +33,7 @@ pub struct ReportResponse {
 }
 
 /// What is known.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ReportData {
     /// Of the account.
     pub account: ReportedAccount,
@@ -40,12 +42,14 @@ pub struct ReportData {
 }
 
 /// What is known of the account.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReportedAccount {
     /// Its number.
+    #[schema(value_type = Option<String>)]
     pub phone_number: Option<E164>,
     /// Badges on its profile; none are given here.
+    #[schema(value_type = Vec<Object>)]
     pub badges: Vec<serde_json::Value>,
     /// Whether anonymous senders need to know nothing.
     pub allow_sealed_sender_from_anyone: bool,
@@ -54,16 +58,18 @@ pub struct ReportedAccount {
 }
 
 /// What is known of a device.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReportedDevice {
     /// Its number.
+    #[schema(value_type = u8)]
     pub id: DeviceId,
     /// The day on which it was last heard of.
     pub last_seen: String,
     /// When it joined the account.
     pub created: String,
     /// The kind of application.
+    #[schema(value_type = Option<String>)]
     pub user_agent: Option<Box<str>>,
 }
 

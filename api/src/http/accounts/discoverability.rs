@@ -19,8 +19,9 @@ use crate::http::problem::Problem;
 use crate::state::Api;
 
 /// The body.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schema(as = Discoverability)]
 pub struct DiscoverabilityRequest {
     /// Whether it can.
     pub discoverable_by_phone_number: Option<bool>,

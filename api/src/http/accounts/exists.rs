@@ -4,15 +4,19 @@ use axum::extract::State;
 use events::ServiceId;
 use http::StatusCode;
 
-use crate::http::extract::{AnonymousOnly, Segments};
+use crate::http::extract::{AnonymousOnly, ClientAddress, Segments};
 use crate::http::problem::Problem;
+use crate::limits::rates::Limit;
 use crate::state::Api;
 
 pub(crate) async fn handler(
     State(api): State<Api>,
     _: AnonymousOnly,
+    address: ClientAddress,
     Segments((account,)): Segments<(ServiceId,)>,
 ) -> Result<StatusCode, Problem> {
+    let limit = Limit::CheckAccountExistence;
+    api.limits.take(limit, &address.bucket()).await?;
     let exists = api
         .queries
         .accounts()

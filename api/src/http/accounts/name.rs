@@ -26,11 +26,13 @@ use crate::http::wire::{Base64, non_empty};
 use crate::state::Api;
 
 /// The body.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schema(as = DeviceName)]
 pub struct NameRequest {
     /// The encrypted name.
     #[serde(deserialize_with = "non_empty")]
+    #[schema(value_type = Option<String>)]
     pub device_name: Option<Base64<Vec<u8>>>,
 }
 

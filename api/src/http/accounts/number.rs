@@ -42,33 +42,43 @@ use crate::http::problem::Problem;
 use crate::http::registration::proof::{Proofs, locked, show_lock_out};
 use crate::http::violations::Violations;
 use crate::http::wire::{Base64, Object, non_empty};
+use crate::limits::rates::Limit;
 use crate::state::Api;
 
 /// The body.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schema(as = ChangeNumberRequest)]
 pub struct NumberRequest {
     /// A verified session.
     pub session_id: Option<String>,
     /// The recovery password of the account that has the number: 32 bytes.
     #[serde(deserialize_with = "non_empty")]
+    #[schema(value_type = Option<String>)]
     pub recovery_password: Option<Base64<Vec<u8>>>,
     /// The number, in canonical international form.
     pub number: Option<String>,
     /// The registration lock of the account that has the number.
+    #[schema(value_type = Option<String>)]
     pub reglock: Option<Box<str>>,
     /// The same by its other name.
+    #[schema(value_type = Option<String>)]
     pub registration_lock: Option<Box<str>>,
     /// The number's identity key.
     #[serde(deserialize_with = "non_empty")]
+    #[schema(value_type = Option<String>)]
     pub pni_identity_key: Option<Base64<EcPublicKey>>,
     /// What the account's other devices are told: one for each, or none at all.
+    #[schema(value_type = Option<Vec<MessageRequest>>)]
     pub device_messages: Option<Vec<Object<MessageRequest>>>,
     /// A signed pre-key for each device.
+    #[schema(value_type = Option<BTreeMap<u8, SignedPreKeyJson>>)]
     pub device_pni_signed_prekeys: Option<BTreeMap<DeviceId, Object<SignedPreKeyJson>>>,
     /// A Kyber key of last resort for each device.
+    #[schema(value_type = Option<BTreeMap<u8, KyberPreKeyJson>>)]
     pub device_pni_pq_last_resort_prekeys: Option<BTreeMap<DeviceId, Object<KyberPreKeyJson>>>,
     /// A registration id for each device: 1 to 16383.
+    #[schema(value_type = Option<BTreeMap<u8, u32>>)]
     pub pni_registration_ids: Option<BTreeMap<DeviceId, u32>>,
 }
 
@@ -218,6 +228,8 @@ async fn change(
     caller: &Authenticated,
     command: ChangeNumber,
 ) -> Result<impl IntoResponse + use<>, Problem> {
+    let number = command.number.to_string();
+    api.limits.take(Limit::Registration, &number).await?;
     let context = asked.by(caller.actor());
     let models = [Model::Accounts, Model::Devices, Model::PreKeys];
     let outcome = api.perform(&command, &context, &models).await;

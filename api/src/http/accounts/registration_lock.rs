@@ -23,10 +23,12 @@ use crate::http::violations::Violations;
 use crate::state::Api;
 
 /// The body.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schema(as = RegistrationLock)]
 pub struct LockRequest {
     /// The lock: 64 characters.
+    #[schema(value_type = Option<String>)]
     pub registration_lock: Option<Box<str>>,
 }
 

@@ -30,6 +30,7 @@ use crate::http::registration::activation::{ActivationRequest, DeviceKeys};
 use crate::http::registration::attributes::AttributesRequest;
 use crate::http::violations::Violations;
 use crate::http::wire::Object;
+use crate::limits::rates::Limit;
 use crate::state::Api;
 
 /// The body.
@@ -147,6 +148,8 @@ pub(crate) async fn handler(
         .dialect
         .settle(false, agent.user_agent.as_deref());
     let command = request.command(&api, &basic, agent, dialect)?;
+    let account = command.aci.to_string();
+    api.limits.take(Limit::VerifyDevice, &account).await?;
     let linked = api
         .executor
         .execute(&command, &asked.by(Actor::Anonymous))

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::limit_reached;
 use crate::http::extract::{Authenticated, Json};
 use crate::http::problem::Problem;
+use crate::limits::rates::Limit;
 use crate::state::Api;
 
 /// The answer.
@@ -32,6 +33,8 @@ pub(crate) async fn handler(
     State(api): State<Api>,
     caller: Authenticated,
 ) -> Result<Json<ProvisioningCodeResponse>, Problem> {
+    let account = caller.address.aci.to_string();
+    api.limits.take(Limit::AllocateDevice, &account).await?;
     let devices = api
         .queries
         .devices()

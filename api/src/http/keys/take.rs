@@ -26,6 +26,7 @@ use crate::http::extract::{
 use crate::http::layers::Asked;
 use crate::http::problem::Problem;
 use crate::http::wire::Base64;
+use crate::limits::rates::Limit;
 use crate::state::Api;
 
 /// The answer.
@@ -155,6 +156,12 @@ pub(crate) async fn handler(
     }
     let Segments((target, Which(device))) = segments?;
     let target = resolve(&api, target, authenticated.is_some()).await?;
+    if let Some(Authenticated { address }) = &authenticated {
+        let (aci, asking) = (address.aci, address.device);
+        let which = device.map_or_else(|| "*".to_owned(), |device| device.to_string());
+        let key = format!("{aci}.{asking}__{target}.{which}");
+        api.limits.take(Limit::PreKeys, &key).await?;
+    }
     let caller = access
         .caller(
             &api,

@@ -29,6 +29,8 @@ use crate::http::layers::Asked;
 use crate::http::problem::Problem;
 use crate::http::violations::Violations;
 use crate::http::wire::{Base64, Object};
+use crate::limits::buckets::Limited;
+use crate::limits::rates::Limit;
 use crate::state::Api;
 use crate::ws::ephemeral::deliver_now;
 
@@ -228,6 +230,25 @@ fn challenge_required(api: &Api) -> Problem {
     Problem::with(StatusCode::PRECONDITION_REQUIRED, &body)
 }
 
+/// Counts a message and its bytes. What devices of one account tell each other is not counted.
+async fn count(api: &Api, command: &SendMessage) -> Result<(), Limited> {
+    let destination = command.destination.to_string();
+    match &command.sender {
+        Sender::Identified(aci, _) if command.destination == (*aci).into() => return Ok(()),
+        Sender::Identified(aci, _) => {
+            let pair = format!("{aci}__{destination}");
+            api.limits.take(Limit::Messages, &pair).await?;
+        }
+        Sender::Story => api.limits.take(Limit::Stories, &destination).await?,
+        Sender::Sealed(_) | Sender::GroupMember => {}
+    }
+    let bytes = command.messages.iter().map(|message| message.content.len());
+    let bytes = u64::try_from(bytes.sum::<usize>()).unwrap_or(u64::MAX);
+    api.limits
+        .take_many(Limit::InboundMessageBytes, &destination, bytes)
+        .await
+}
+
 pub(crate) async fn handler(
     State(api): State<Api>,
     asked: Asked,
@@ -244,6 +265,7 @@ pub(crate) async fn handler(
     };
     let context = asked.by(actor);
     let command = request.command(&api, destination, sender, context.at)?;
+    count(&api, &command).await?;
     let sent = api.executor.execute(&command, &context).await;
     let sent = sent.map_err(|failure| Problem::from_failure(failure, |it| refused(&api, it)))?;
     // Readers of inboxes wait for the log by themselves; senders need not.

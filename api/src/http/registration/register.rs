@@ -42,6 +42,7 @@ use crate::http::layers::Asked;
 use crate::http::problem::Problem;
 use crate::http::violations::Violations;
 use crate::http::wire::{Base64, Object, non_empty};
+use crate::limits::rates::Limit;
 use crate::state::Api;
 
 /// The body.
@@ -262,7 +263,15 @@ pub(crate) async fn handler(
     agent: Agent,
     Json(request): Json<RegisterRequest>,
 ) -> Result<impl IntoResponse, Problem> {
+    let attributes = request.account_attributes.as_ref();
+    let lock = attributes.and_then(|attributes| attributes.0.registration_lock.as_deref());
+    let tries_lock = lock.is_some_and(|lock| !lock.is_empty());
     let command = request.command(&api, &basic, agent).await?;
+    let number = &*basic.username.0;
+    api.limits.take(Limit::Registration, number).await?;
+    if tries_lock {
+        api.limits.take(Limit::Pin, number).await?;
+    }
     let context = asked.by(Actor::Anonymous);
     let models = [Model::Accounts, Model::Devices, Model::PreKeys];
     let outcome = api.perform(&command, &context, &models).await;
@@ -271,5 +280,8 @@ pub(crate) async fn handler(
     }
     let (registered, position) =
         outcome.map_err(|failure| Problem::from_failure(failure, |it| refused(&api, it)))?;
+    if tries_lock {
+        api.limits.clear(Limit::Pin, number).await?;
+    }
     Ok((position, Json(RegisterResponse::from(registered))))
 }

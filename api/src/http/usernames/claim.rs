@@ -21,6 +21,7 @@ use crate::http::extract::{Authenticated, Json, Segments};
 use crate::http::layers::Asked;
 use crate::http::problem::Problem;
 use crate::http::violations::Violations;
+use crate::limits::rates::Limit;
 use crate::state::Api;
 
 fn refused(refused: ConfirmUsernameRefused) -> Problem {
@@ -45,6 +46,8 @@ pub(crate) async fn handler(
     violations.check(same, "usernameHash must be the one in the path");
     violations.refuse()?;
     let command = request.command(&api, &caller, Reservation::Optional)?;
+    let account = caller.address.aci.to_string();
+    api.limits.take(Limit::UsernameSet, &account).await?;
     let context = asked.by(caller.actor());
     let confirmed = api.perform(&command, &context, &[Model::Accounts]).await;
     let (confirmed, position) =

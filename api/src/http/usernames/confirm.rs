@@ -24,27 +24,35 @@ use crate::http::layers::Asked;
 use crate::http::problem::Problem;
 use crate::http::violations::Violations;
 use crate::http::wire::{Base64, UrlSafe};
+use crate::limits::rates::Limit;
 use crate::state::Api;
 
 /// The body.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schema(as = UsernameHashConfirmation)]
 pub struct ConfirmRequest {
     /// The hash: 32 bytes.
+    #[schema(value_type = Option<String>)]
     pub username_hash: Option<Base64<UsernameHash, UrlSafe>>,
     /// Shows that whoever made it knows the name.
+    #[schema(value_type = Option<String>)]
     pub zk_proof: Option<Base64<Vec<u8>, UrlSafe>>,
     /// The name for those who have the link: 1 to 128 bytes. Without it there is no link.
+    #[schema(value_type = Option<String>)]
     pub encrypted_username: Option<Base64<EncryptedUsername, UrlSafe>>,
 }
 
 /// The answer.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ConfirmedUsername)]
 pub struct ConfirmResponse {
     /// The hash.
+    #[schema(value_type = String)]
     pub username_hash: Base64<UsernameHash, UrlSafe>,
     /// Where the link to it stands, if there is one.
+    #[schema(value_type = Option<String>)]
     pub username_link_handle: Option<LinkHandle>,
 }
 
@@ -102,6 +110,8 @@ pub(crate) async fn handler(
     Json(request): Json<ConfirmRequest>,
 ) -> Result<impl IntoResponse, Problem> {
     let command = request.command(&api, &caller, Reservation::Needed)?;
+    let account = caller.address.aci.to_string();
+    api.limits.take(Limit::UsernameSet, &account).await?;
     let context = asked.by(caller.actor());
     let confirmed = api.perform(&command, &context, &[Model::Accounts]).await;
     let (confirmed, position) =

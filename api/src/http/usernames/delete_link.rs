@@ -9,6 +9,7 @@ use projections::Model;
 use crate::http::extract::Authenticated;
 use crate::http::layers::Asked;
 use crate::http::problem::Problem;
+use crate::limits::rates::Limit;
 use crate::state::Api;
 
 pub(crate) async fn handler(
@@ -19,6 +20,10 @@ pub(crate) async fn handler(
     let command = DeleteUsernameLink {
         aci: caller.address.aci,
     };
+    let account = caller.address.aci.to_string();
+    api.limits
+        .take(Limit::UsernameLinkOperation, &account)
+        .await?;
     let context = asked.by(caller.actor());
     let ((), position) = api.perform(&command, &context, &[Model::Accounts]).await?;
     Ok((StatusCode::NO_CONTENT, position))

@@ -16,20 +16,24 @@ use events::values::username::UsernameHash;
 use serde::{Deserialize, Serialize};
 
 use crate::config::DialectSwitch;
-use crate::http::extract::{Json, MaybeAuthenticated, Segments};
+use crate::http::extract::{ClientAddress, Json, MaybeAuthenticated, Segments};
 use crate::http::problem::Problem;
+use crate::limits::rates::Limit;
 use crate::state::Api;
 
 /// The answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = UsernameHashLookupResponse)]
 pub struct LookUpResponse {
     /// The account.
+    #[schema(value_type = String)]
     pub uuid: Aci,
 }
 
 pub(crate) async fn handler(
     State(api): State<Api>,
     MaybeAuthenticated(caller): MaybeAuthenticated,
+    address: ClientAddress,
     Segments((hash,)): Segments<(UsernameHash,)>,
 ) -> Result<Json<LookUpResponse>, Problem> {
     if caller.is_some() && api.config.dialect == DialectSwitch::Deployed {
@@ -37,6 +41,9 @@ pub(crate) async fn handler(
             "Operation requires unauthenticated access",
         ));
     }
+    api.limits
+        .take(Limit::UsernameLookup, &address.bucket())
+        .await?;
     let found = api.queries.accounts().by_username(hash).await;
     let found = found.map_err(|error| Problem::unavailable(&error))?;
     let uuid = found.ok_or_else(Problem::not_found)?;

@@ -5,16 +5,21 @@ use axum::extract::State;
 use events::LinkHandle;
 
 use super::set_link::LinkRequest;
-use crate::http::extract::{AnonymousOnly, Json, Segments};
+use crate::http::extract::{AnonymousOnly, ClientAddress, Json, Segments};
 use crate::http::problem::Problem;
 use crate::http::wire::Base64;
+use crate::limits::rates::Limit;
 use crate::state::Api;
 
 pub(crate) async fn handler(
     State(api): State<Api>,
     _: AnonymousOnly,
+    address: ClientAddress,
     Segments((handle,)): Segments<(LinkHandle,)>,
 ) -> Result<Json<LinkRequest>, Problem> {
+    api.limits
+        .take(Limit::UsernameLinkLookup, &address.bucket())
+        .await?;
     let found = api.queries.accounts().behind_link(handle).await;
     let found = found.map_err(|error| Problem::unavailable(&error))?;
     let value = found.ok_or_else(Problem::not_found)?;

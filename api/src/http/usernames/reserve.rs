@@ -20,21 +20,26 @@ use crate::http::layers::Asked;
 use crate::http::problem::Problem;
 use crate::http::violations::Violations;
 use crate::http::wire::{Base64, UrlSafe};
+use crate::limits::rates::Limit;
 use crate::state::Api;
 
 /// The body.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schema(as = UsernameReservation)]
 pub struct ReserveRequest {
     /// The hashes, the one that is liked best first.
+    #[schema(value_type = Vec<String>)]
     pub username_hashes: Vec<Base64<UsernameHash, UrlSafe>>,
 }
 
 /// The answer.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ReservedUsername)]
 pub struct ReserveResponse {
     /// The hash that is kept.
+    #[schema(value_type = String)]
     pub username_hash: Base64<UsernameHash, UrlSafe>,
 }
 
@@ -61,6 +66,8 @@ pub(crate) async fn handler(
         aci: caller.address.aci,
         candidates: request.username_hashes.iter().map(|hash| hash.0).collect(),
     };
+    let account = caller.address.aci.to_string();
+    api.limits.take(Limit::UsernameReserve, &account).await?;
     let context = asked.by(caller.actor());
     let (hash, position) = api.perform(&command, &context, &[]).await?;
     let username_hash = Base64::new(hash);

@@ -21,23 +21,28 @@ use crate::http::extract::{Authenticated, Json};
 use crate::http::layers::Asked;
 use crate::http::problem::Problem;
 use crate::http::wire::{Base64, UrlSafe};
+use crate::limits::rates::Limit;
 use crate::state::Api;
 
 /// The body; also what somebody reads who has the link.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schema(as = UsernameLinkContent)]
 pub struct LinkRequest {
     /// The name for those who have the link: 1 to 128 bytes.
+    #[schema(value_type = Option<String>)]
     pub username_link_encrypted_value: Option<Base64<EncryptedUsername, UrlSafe>>,
     /// Whether it stands where the one before stood.
     pub keep_link_handle: bool,
 }
 
 /// The answer.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = UsernameLink)]
 pub struct LinkResponse {
     /// Where it stands.
+    #[schema(value_type = String)]
     pub username_link_handle: LinkHandle,
 }
 
@@ -64,6 +69,10 @@ pub(crate) async fn handler(
         keep_handle: request.keep_link_handle,
         fresh_handle: LinkHandle::from_random(api.entropy.bytes()),
     };
+    let account = caller.address.aci.to_string();
+    api.limits
+        .take(Limit::UsernameLinkOperation, &account)
+        .await?;
     let context = asked.by(caller.actor());
     let (username_link_handle, position) =
         api.perform(&command, &context, &[Model::Accounts]).await?;

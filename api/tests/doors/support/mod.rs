@@ -149,7 +149,12 @@ impl Door {
         Self::open_with(Config::default()).await
     }
 
-    pub(crate) async fn open_with(mut config: Config) -> Self {
+    pub(crate) async fn open_with(config: Config) -> Self {
+        Self::open_limited(config, Rates::off()).await
+    }
+
+    /// One that counts calls; the others let everybody call as often as they like.
+    pub(crate) async fn open_limited(mut config: Config, rates: Rates) -> Self {
         // Long enough to be sure, however busy the machine is.
         config.read_your_writes = std::time::Duration::from_secs(30);
         let database = TestDatabase::create().await;
@@ -221,7 +226,7 @@ impl Door {
             captchas: Arc::new(BelieveCaptchas),
             uploads: Arc::new(objects.clone()),
             limits: Limits::new(
-                Rates::default(),
+                rates,
                 Arc::new(PgBuckets::new(database.pool.clone())),
                 clock.clone(),
                 SECRETS.doors.clone(),

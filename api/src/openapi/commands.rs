@@ -1,0 +1,88 @@
+//! Which events a command may append.
+
+/// Commands and the events that their rules name, in the order of the alphabet. A test compares it with the rules.
+pub const EVENTS: &[(&str, &[&str])] = &[
+    ("Acknowledge", &["MessageQueued", "MessagesDelivered"]),
+    ("ChangeAccess", &["AccessChanged"]),
+    ("ChangeAttributes", &["AttributesChanged"]),
+    (
+        "ChangeNumber",
+        &[
+            "AccountDeleted",
+            "MessageQueued",
+            "NumberChanged",
+            "NumberClaimed",
+            "NumberLeft",
+        ],
+    ),
+    (
+        "ChangeProtection",
+        &["RecoveryPasswordSet", "RegistrationLockChanged"],
+    ),
+    ("ConfirmTotpKey", &["TotpKeyConfirmed"]),
+    ("ConfirmUsername", &["UsernameClaimed", "UsernameConfirmed"]),
+    (
+        "DeleteAccount",
+        &["AccountDeleted", "NumberReleased", "ProfileCleared"],
+    ),
+    ("DeleteUsernameLink", &["UsernameLinkChanged"]),
+    ("DropRecoveryPassword", &["RecoveryPasswordDropped"]),
+    ("DropUsername", &["UsernameDropped"]),
+    ("GenerateTotpKey", &["TotpKeyGenerated"]),
+    ("LinkDevice", &["DeviceLinked"]),
+    ("MarkSeen", &["DeviceSeen"]),
+    (
+        "RegisterAccount",
+        &[
+            "AccountRegistered",
+            "AccountReregistered",
+            "NumberClaimed",
+            "RegistrationLockFailed",
+        ],
+    ),
+    ("RemoveDevice", &["DeviceRemoved"]),
+    ("RemoveTotpKey", &["TotpKeyRemoved"]),
+    ("RenameDevice", &["DeviceRenamed"]),
+    ("ReportUndelivered", &["CodeUndelivered"]),
+    ("RequestCode", &["CodeSent", "ProofRequired"]),
+    (
+        "RequirePushChallenge",
+        &["ProofRequired", "ProofSubmitted", "PushChallengeIssued"],
+    ),
+    (
+        "ReserveUsername",
+        &["UsernameReservationSet", "UsernameReserved"],
+    ),
+    ("SendMessage", &["MessageQueued"]),
+    ("SendToMany", &["MessageQueued"]),
+    ("SetAvatar", &["AvatarReplaced"]),
+    (
+        "SetKeys",
+        &["IdentityKeySet", "PreKeysUploaded", "SignedPreKeyRotated"],
+    ),
+    (
+        "SetProfile",
+        &[
+            "AvatarRemoved",
+            "AvatarReplaced",
+            "ProfileVersionDropped",
+            "ProfileVersionSet",
+        ],
+    ),
+    ("SetPushToken", &["PushTokenChanged"]),
+    ("SetTotpKeyMetadata", &["TotpKeyMetadataSet"]),
+    ("SetUsernameLink", &["UsernameLinkChanged"]),
+    (
+        "StartSession",
+        &["PushChallengeIssued", "SessionStarted", "VerificationBegun"],
+    ),
+    (
+        "SubmitCode",
+        &["CodeRejected", "NumberVerified", "RecoveryPasswordDropped"],
+    ),
+    (
+        "SubmitProof",
+        &["ProofRequired", "ProofSubmitted", "PushChallengeIssued"],
+    ),
+    ("TakePreKeys", &["OneTimePreKeyTaken"]),
+];

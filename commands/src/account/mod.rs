@@ -5,6 +5,7 @@ pub mod change_access;
 pub mod change_attributes;
 pub mod change_protection;
 pub mod delete_account;
+pub mod drop_push_token;
 pub mod mark_seen;
 pub mod meet_challenge;
 pub mod rename_device;

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 pub mod erasure;
+pub mod expiry;
+pub mod push;
 
 mod component;
 

@@ -3,6 +3,8 @@
 //! `HELIOGRAPH_SERVER__HTTP=…` sets `server.http`; `DATABASE_URL` sets `database.url`,
 //! `EVENTSTORE_URL` sets `eventstore.url`.
 
+mod push;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -18,6 +20,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::telemetry::LogFormat;
+pub(crate) use push::Push;
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Deserialize)]
@@ -49,6 +52,10 @@ pub(crate) struct Config {
     pub(crate) calling: Calling,
     #[serde(default)]
     pub(crate) remote: Remote,
+    #[serde(default)]
+    pub(crate) mailbox: Mailbox,
+    #[serde(default)]
+    pub(crate) push: Push,
     #[serde(default)]
     pub(crate) log: Log,
 }
@@ -163,6 +170,26 @@ pub(crate) struct Spam {
     /// To how many recipients an account may write within an hour, by the count of each node, before it is asked to solve a
     /// captcha or answer a push. 0: to any number.
     pub(crate) recipients_per_hour: usize,
+}
+
+/// What waits for devices.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Mailbox {
+    /// After how many days a message that nobody fetched expires.
+    pub(crate) retention_days: u32,
+}
+
+impl Default for Mailbox {
+    fn default() -> Self {
+        Self { retention_days: 30 }
+    }
+}
+
+impl Mailbox {
+    pub(crate) fn retention(self) -> Duration {
+        Duration::from_hours(24) * self.retention_days
+    }
 }
 
 /// How many may be connected at once, to one process. 0: as many as come.

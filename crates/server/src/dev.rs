@@ -150,6 +150,8 @@ fn configuration(
         },
         calling: config::Calling::default(),
         remote: config::Remote::default(),
+        mailbox: config::Mailbox::default(),
+        push: config::Push::default(),
         log: config::Log {
             format: LogFormat::Text,
         },

@@ -10,28 +10,42 @@ use events::ports::Entropy;
 use live::{Handle, Incoming, Node, Options, Timing};
 use sqlx::PgPool;
 use tokio::sync::OnceCell;
+use tokio::sync::mpsc::UnboundedSender;
 use uuid::Uuid;
 
 use crate::lifecycle::Lifecycle;
 
-struct OtherNodes(Handle);
+struct OtherNodes {
+    handle: Handle,
+    /// Who notes devices that leave, if they are woken at all.
+    leaving: Option<UnboundedSender<DeviceAddress>>,
+}
 
 impl Neighbours for OtherNodes {
     fn claim(&self, address: DeviceAddress, socket: u64) {
-        self.0.claim(address, socket);
+        self.handle.claim(address, socket);
     }
 
     fn release(&self, address: DeviceAddress, socket: u64) {
-        self.0.release(address, socket);
+        self.handle.release(address, socket);
+        if let Some(leaving) = &self.leaving {
+            // An error means that the process ends.
+            let _ = leaving.send(address);
+        }
     }
 
     fn forward(&self, address: DeviceAddress, envelope: Bytes) {
-        self.0.forward(address, envelope);
+        self.handle.forward(address, envelope);
     }
 }
 
 /// Makes this process a node among others: an empty hub that tells them of its sockets and hears of theirs.
-pub(crate) fn start(database: &PgPool, entropy: &dyn Entropy, lifecycle: &Lifecycle) -> Hub {
+pub(crate) fn start(
+    database: &PgPool,
+    entropy: &dyn Entropy,
+    leaving: Option<UnboundedSender<DeviceAddress>>,
+    lifecycle: &Lifecycle,
+) -> Hub {
     let hub = Arc::new(OnceCell::<Hub>::new());
     let receiver = Arc::clone(&hub);
     let (node, handle) = Node::new(Options {
@@ -54,7 +68,7 @@ pub(crate) fn start(database: &PgPool, entropy: &dyn Entropy, lifecycle: &Lifecy
         node.run(token).await;
         Ok(())
     });
-    hub.set(Hub::among(Arc::new(OtherNodes(handle))))
+    hub.set(Hub::among(Arc::new(OtherNodes { handle, leaving })))
         .unwrap_or_else(|_| unreachable!("it is set once"));
     hub.get().expect("it was just set").clone()
 }

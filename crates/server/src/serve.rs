@@ -1,14 +1,17 @@
 //! `serve`, `worker`, `migrate`, `check-config`: the processes of production.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use events::ports::Clock;
 use secrecy::ExposeSecret as _;
 
 use crate::cli::{Configured, Serve, Worker};
 use crate::config::{Captcha, Config, VerificationTransport};
+use crate::environment::SystemClock;
 use crate::lifecycle::Lifecycle;
 use crate::telemetry::start_logging;
-use crate::{keygen, log, objects, sections, tls, verification, wiring};
+use crate::{keygen, log, objects, push, sections, tls, verification, wiring};
 
 /// Doors, and workers unless told otherwise.
 pub(crate) async fn serve(arguments: Serve) -> anyhow::Result<ExitCode> {
@@ -49,6 +52,7 @@ pub(crate) fn check_config(arguments: &Configured) -> anyhow::Result<ExitCode> {
         tls::server_config(&files.certificate, &files.key)?;
     }
     verification::transport(&config.verification)?;
+    push::transport(&config.push, &(Arc::new(SystemClock) as Arc<dyn Clock>))?;
     if config.objects.url.is_some() {
         objects::place(&config)?;
     }

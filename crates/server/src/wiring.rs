@@ -24,8 +24,6 @@ use events::store::PayloadStore;
 use events::{EventStore, Family};
 use futures::StreamExt as _;
 use projections::{Connections, MODELS, Model, Progress, Queries};
-use reactors::Reactors;
-use reactors::erasure::{self, Erasure, Sweep, SweepOptions};
 use secrecy::ExposeSecret as _;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use store_postgres::{MIGRATOR, PgPayloadStore, PgPushedChallenges, PgSubjectKeys};
@@ -38,24 +36,22 @@ use crate::events_feed::{self, EventsFeed};
 use crate::lifecycle::Lifecycle;
 use crate::listeners::{TlsListener, bind};
 use crate::{
-    admin, challenges, keygen, log, neighbours, objects, sections, telemetry, tls, verification,
+    admin, challenges, effects, keygen, log, neighbours, objects, push, sections, telemetry, tls,
+    verification,
 };
 
 /// Connections for reading streams, payloads and keys. The appender and each projection have one of their own.
 const LOG_CONNECTIONS: u32 = 8;
 
-/// Between two searches for what should have been erased.
-const SWEEP_EVERY: Duration = Duration::from_hours(24);
-
 /// What needs the log needs.
-struct Store {
-    log: Arc<dyn EventStore>,
-    payloads: Arc<dyn PayloadStore>,
-    keys: Arc<dyn SubjectKeys>,
-    database: PgConnectOptions,
-    pool: PgPool,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
+pub(crate) struct Store {
+    pub(crate) log: Arc<dyn EventStore>,
+    pub(crate) payloads: Arc<dyn PayloadStore>,
+    pub(crate) keys: Arc<dyn SubjectKeys>,
+    pub(crate) database: PgConnectOptions,
+    pub(crate) pool: PgPool,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
 }
 
 /// What the doors are built from, beside the store.
@@ -120,7 +116,6 @@ pub(crate) async fn start(
     let progress = Model::progress();
     let following = start_subscription(&store, workers, &progress, lifecycle);
     if workers {
-        start_reactors(&store, &following, lifecycle);
         start_tree(config, &secrets, &store, lifecycle);
     }
     let connections = Connections {
@@ -133,7 +128,21 @@ pub(crate) async fn start(
         Arc::clone(&store.log),
         progress,
     );
-    let hub = neighbours::start(&store.pool, &*store.entropy, lifecycle);
+    let push = push::transport(&config.push, &store.clock)?;
+    if workers {
+        effects::start(
+            config,
+            &store,
+            &following,
+            &queries,
+            push.clone(),
+            lifecycle,
+        );
+    }
+    let leaving = push
+        .is_some()
+        .then(|| push::note_leaving(&store.pool, lifecycle));
+    let hub = neighbours::start(&store.pool, &*store.entropy, leaving, lifecycle);
     let spam = spam_filter(config);
     start_hub(&hub, &spam, &following, lifecycle).await?;
     let admin = admin::Admin {
@@ -150,7 +159,11 @@ pub(crate) async fn start(
         spam,
         uploads: objects.clone(),
     };
-    let api = Api::new(options(config, secrets, store, parts, lifecycle)?);
+    let mut options = options(config, secrets, store, parts, lifecycle)?;
+    if let Some(push) = push {
+        options.push = push;
+    }
+    let api = Api::new(options);
     let doors = api::router(api).merge(objects.router());
     open_doors(config, &doors, admin, lifecycle).await
 }
@@ -187,7 +200,6 @@ pub(crate) async fn start_worker(
     let store = start_store(config, lifecycle).await?;
     let progress = Model::progress();
     let following = start_subscription(&store, true, &progress, lifecycle);
-    start_reactors(&store, &following, lifecycle);
     start_tree(config, &secrets, &store, lifecycle);
     let queries = Queries::new(
         store.database.clone(),
@@ -195,6 +207,8 @@ pub(crate) async fn start_worker(
         Arc::clone(&store.log),
         progress,
     );
+    let push = push::transport(&config.push, &store.clock)?;
+    effects::start(config, &store, &following, &queries, push, lifecycle);
     let listener = bind("server.admin", config.server.admin).await?;
     let address = listener.local_addr()?;
     let admin = admin::Admin {
@@ -261,42 +275,19 @@ fn start_subscription(
 }
 
 /// What this process calls itself.
-fn node() -> String {
+pub(crate) fn node() -> String {
     format!("heliograph-{}", std::process::id())
 }
 
-/// Starts what has effects outside.
-fn start_reactors(store: &Store, following: &subscription::Handle, lifecycle: &Lifecycle) {
-    let tools = erasure::Tools {
-        store: Arc::clone(&store.log),
-        payloads: Arc::clone(&store.payloads),
-        keys: Arc::clone(&store.keys),
-        clock: Arc::clone(&store.clock),
-    };
-    let reactors = Reactors::new(reactors::Options {
-        following: following.clone(),
-        database: store.pool.clone(),
-        clock: Arc::clone(&store.clock),
-        node: node(),
-        reactors: vec![Arc::new(Erasure::new(tools.clone()))],
-        timing: Timing::default(),
-    });
-    let token = lifecycle.workers.token.clone();
-    lifecycle.workers.essential("reactors", async move {
-        reactors.run(token).await;
-        Ok(())
-    });
-    let sweep = Sweep::new(SweepOptions {
-        tools,
-        database: store.pool.clone(),
-        entropy: Arc::clone(&store.entropy),
-        every: SWEEP_EVERY,
-    });
-    let token = lifecycle.workers.token.clone();
-    lifecycle.workers.essential("sweep", async move {
-        sweep.run(token).await;
-        Ok(())
-    });
+/// Runs commands against the log.
+pub(crate) fn executor(store: &Store) -> Arc<Executor> {
+    Arc::new(Executor::new(
+        Arc::clone(&store.log),
+        Arc::clone(&store.keys),
+        Arc::clone(&store.payloads),
+        Arc::clone(&store.clock),
+        Arc::clone(&store.entropy),
+    ))
 }
 
 /// Starts what keeps the tree over the log and signs its heads.
@@ -360,15 +351,8 @@ fn options(
     parts: Parts,
     lifecycle: &Lifecycle,
 ) -> anyhow::Result<Options> {
-    let executor = Executor::new(
-        store.log,
-        store.keys,
-        Arc::clone(&store.payloads),
-        Arc::clone(&store.clock),
-        Arc::clone(&store.entropy),
-    );
     Ok(Options {
-        executor: Arc::new(executor),
+        executor: executor(&store),
         queries: parts.queries,
         payloads: store.payloads,
         verification: verification::transport(&config.verification)?,

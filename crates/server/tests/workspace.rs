@@ -29,7 +29,10 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "tree",
         ],
     ),
-    ("reactors", &["events", "subscription"]),
+    (
+        "reactors",
+        &["commands", "events", "live", "projections", "subscription"],
+    ),
     ("testkit", &["events", "store-contract", "store-postgres"]),
     ("tree", &["events"]),
     (

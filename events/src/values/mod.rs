@@ -53,6 +53,13 @@ impl Timestamp {
         Self::from_epoch_millis(u64::try_from(millis).unwrap_or(u64::MAX))
     }
 
+    /// This moment less some time, at the least 1970.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_sub(millis))
+    }
+
     /// This moment and some time, at the most [`Self::MAX`].
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {

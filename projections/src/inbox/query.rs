@@ -1,15 +1,17 @@
 //! Questions about inboxes.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use events::ids::DeviceAddress;
-use events::{MessageGuid, Position};
+use events::{Aci, MessageGuid, Position, Timestamp};
 use sqlx::PgPool;
 use sqlx::postgres::{PgArguments, PgRow};
 use uuid::Uuid;
 
 use super::{InboxCursor, InboxEntry, InboxMessage, InboxPage, PageLimits, TABLE, row};
 use crate::QueryError;
-use crate::columns::{BoxError, device_column, generation_column, get};
+use crate::columns::{BoxError, device, device_column, generation, generation_column, get};
 
 /// Questions about inboxes.
 ///
@@ -64,6 +66,33 @@ impl InboxQueries {
         page(&rows).map_err(QueryError::damaged(TABLE))
     }
 
+    /// The longest waiting messages of all devices, at most `limit`, as far as they were accepted before `moment`: by device,
+    /// in the order of acceptance.
+    ///
+    /// Positions follow time, so only the head of the table is looked at. Where the clocks of nodes differ, a message may be
+    /// found a little later than it could be.
+    pub async fn accepted_before(
+        &self,
+        moment: Timestamp,
+        limit: u32,
+    ) -> Result<BTreeMap<DeviceAddress, Vec<MessageGuid>>, QueryError> {
+        let rows = sqlx::query(
+            "SELECT aci, device, generation, guid
+             FROM (SELECT * FROM inbox_v1 ORDER BY position LIMIT $2) AS eldest
+             WHERE server_timestamp < $1 ORDER BY position",
+        )
+        .bind(moment.to_i64())
+        .bind(i64::from(limit))
+        .fetch_all(&self.0)
+        .await?;
+        let mut found: BTreeMap<DeviceAddress, Vec<MessageGuid>> = BTreeMap::new();
+        for row in &rows {
+            let (address, guid) = owner(row).map_err(QueryError::damaged(TABLE))?;
+            found.entry(address).or_default().push(guid);
+        }
+        Ok(found)
+    }
+
     /// How many messages wait.
     pub async fn count(&self, address: DeviceAddress) -> Result<u64, QueryError> {
         let count = of(
@@ -110,6 +139,15 @@ impl InboxQueries {
             .transpose()
             .map_err(QueryError::damaged(TABLE))
     }
+}
+
+fn owner(row: &PgRow) -> Result<(DeviceAddress, MessageGuid), BoxError> {
+    let address = DeviceAddress {
+        aci: Aci::from_uuid(get(row, "aci")?),
+        device: device(row, "device")?,
+        generation: generation(row, "generation")?,
+    };
+    Ok((address, MessageGuid::from_uuid(get(row, "guid")?)))
 }
 
 fn page(rows: &[PgRow]) -> Result<InboxPage, BoxError> {

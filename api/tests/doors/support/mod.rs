@@ -37,7 +37,7 @@ use futures::StreamExt as _;
 use objects::{Objects, Place};
 use projections::{Connections, MODELS, Model, Queries};
 use store_postgres::{PgPayloadStore, PgSubjectKeys};
-use subscription::{Subscription, Timing};
+use subscription::{Handle, Subscription, Timing};
 use testkit::environment::{FrozenClock, SeededEntropy};
 use testkit::postgres::TestDatabase;
 use tokio::sync::watch;
@@ -66,6 +66,8 @@ pub(crate) struct Door {
     pub(crate) phones: Arc<Phones>,
     pub(crate) shutdown: Shutdown,
     pub(crate) database: TestDatabase,
+    /// For whoever follows the log beside the hub.
+    pub(crate) following: Handle,
 }
 
 /// The phones of everybody: what was sent to them, or why it was not.
@@ -251,6 +253,7 @@ impl Door {
             phones,
             shutdown,
             database,
+            following,
         }
     }
 

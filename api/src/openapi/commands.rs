@@ -26,11 +26,14 @@ pub const EVENTS: &[(&str, &[&str])] = &[
         &["AccountDeleted", "NumberReleased", "ProfileCleared"],
     ),
     ("DeleteUsernameLink", &["UsernameLinkChanged"]),
+    ("DropPushToken", &["PushTokenChanged"]),
     ("DropRecoveryPassword", &["RecoveryPasswordDropped"]),
     ("DropUsername", &["UsernameDropped"]),
+    ("ExpireMessages", &["MessagesExpired"]),
     ("GenerateTotpKey", &["TotpKeyGenerated"]),
     ("LinkDevice", &["DeviceLinked"]),
     ("MarkSeen", &["DeviceSeen"]),
+    ("MeetChallenge", &["ChallengeMet"]),
     (
         "RegisterAccount",
         &[

@@ -43,6 +43,7 @@ const TAGS: &[(&str, &str)] = &[
         "Certificates",
         "Credentials for sealed messages and groups.",
     ),
+    ("Credentials", "What other services take from an account."),
     ("Devices", "The devices of an account."),
     ("Keys", "Pre-keys, with which strangers begin a session."),
     ("Messages", "Sending, and receiving without a WebSocket."),

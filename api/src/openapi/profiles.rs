@@ -39,12 +39,6 @@ fn profiles() -> Vec<Endpoint> {
             .says_so(403, "No payment addresses for numbers from there.")
             .says_so(412, "All devices speak the second form of profiles.")
             .runs(["SetProfile"])
-            .appends([
-                "ProfileVersionSet",
-                "AvatarReplaced",
-                "AvatarRemoved",
-                "ProfileVersionDropped",
-            ])
             .shows(["profiles"]),
         get("/v1/profile/{identifier}", "getProfile")
             .says(PROFILES, "What an account shows")
@@ -116,8 +110,7 @@ fn certificates() -> Vec<Endpoint> {
             .takes::<AnswerRequest>()
             .says_so(200, "The answer is taken.")
             .says_so(428, "The captcha is not accepted.")
-            .runs(["MeetChallenge"])
-            .appends(["ChallengeMet"]),
+            .runs(["MeetChallenge"]),
         post("/v1/challenge/push", "pushChallenge")
             .says(
                 "Challenges",

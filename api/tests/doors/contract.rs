@@ -158,7 +158,7 @@ fn the_table_names_commands_and_read_models_that_there_are() {
 /// All files of a folder, each without its tests.
 fn rules() -> Vec<String> {
     let text = sources("commands/src");
-    let files = text.split("\u{0}");
+    let files = text.split('\u{0}');
     files
         .map(|file| file.split("#[cfg(test)]").next().unwrap().to_owned())
         .collect()

@@ -21,10 +21,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Short, but far longer than what happens at once.
 const PAUSES: Pauses = Pauses {
     urgent: Duration::from_millis(400),
-    calm: Duration::from_secs(3600),
+    calm: Duration::from_hours(1),
     left: Duration::from_millis(400),
     retry: Duration::from_millis(20),
-    longest: Duration::from_secs(60),
+    longest: Duration::from_mins(1),
 };
 
 /// A push service: tells what it was given, and answers as it was told.

@@ -17,7 +17,7 @@ use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
-use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, PublicKeyData as _, RsaKeySize};
+use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, RsaKeySize};
 use reactors::push::{
     ApnsOptions, FcmOptions, ServiceAccount, Services, ServicesOptions, WebhookOptions,
 };
@@ -137,7 +137,7 @@ struct Scene {
     key: KeyPair,
     clock: Arc<FrozenClock>,
     url: String,
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
 }
 
 impl Scene {
@@ -155,7 +155,7 @@ impl Scene {
             key,
             clock,
             url,
-            _tasks: tasks,
+            tasks,
         }
     }
 
@@ -314,8 +314,8 @@ async fn apples_refusals_are_told_apart() {
 #[tokio::test]
 async fn a_service_that_is_not_there_may_come_back() {
     let mut scene = Scene::apns().await;
-    scene._tasks.abort_all();
-    while scene._tasks.join_next().await.is_some() {}
+    scene.tasks.abort_all();
+    while scene.tasks.join_next().await.is_some() {}
     assert_eq!(
         scene.push(&apn(), &URGENT).await,
         Err(PushFailed::Later(None))

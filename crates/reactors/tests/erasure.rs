@@ -10,6 +10,7 @@ use events::codec::{AnyEvent, Fact};
 use events::erasure::ErasureEvent;
 use events::ids::DeviceAddress;
 use events::keys::PreKeyKind;
+use events::mailbox::MailboxEvent;
 use events::personal::Subject;
 use events::{
     DeviceId, EventStore as _, Family, Generation, PayloadId, Position, Revision, ServiceId,
@@ -281,6 +282,47 @@ async fn a_sweep_finds_leftovers_and_nothing_that_lives() {
         world.subjects().await,
         [Subject::Account(samples::aci(1))].into()
     );
+}
+
+/// Message `n` for a device, whose ciphertext others share.
+fn shared(to: Address, n: u32, payload: PayloadId) -> MailboxEvent {
+    let (event, _) = samples::message(to, n, b"a ciphertext");
+    let MailboxEvent::MessageQueued(mut queued) = event else {
+        panic!("{event:?}");
+    };
+    queued.content.as_mut().unwrap().id = payload;
+    queued.into()
+}
+
+#[tokio::test]
+async fn a_message_to_many_stays_until_the_last_of_them_needs_it_no_more() {
+    let world = World::new().await;
+    let payload = PayloadId(uuid::Uuid::from_u128(0x0043));
+    let mut history = people();
+    for (to, n) in [(PHONE, 11), (LAPTOP, 12), (OTHER, 13)] {
+        history.then(mailbox(to), shared(to, n, payload));
+    }
+    history.then(mailbox(PHONE), samples::delivered(&[11]));
+    history.then(StreamId::account(samples::aci(1)), samples::removed(2, 2));
+    world.append(&history).await;
+    world.keep(&[payload]).await;
+    world.react(Position::START).await;
+    world.came_to_the_end().await;
+    let mut sweep = world.sweep();
+    for _ in 0..2 {
+        sweep.sweep().await.unwrap();
+        assert!(world.payloads().await.contains(&payload), "one still waits");
+    }
+    let before = history.head();
+    history.then(mailbox(OTHER), samples::delivered(&[13]));
+    let known = usize::try_from(before.0).unwrap();
+    history
+        .append_from(known, &*world.store, &*world.tools.keys)
+        .await;
+    world.react(before).await;
+    world.came_to_the_end().await;
+    assert_eq!(sweep.sweep().await.unwrap().payloads, 1);
+    assert!(!world.payloads().await.contains(&payload));
 }
 
 impl World {

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use events::PayloadId;
 use events::codec::{AnyEvent, Fact};
 use events::keys::{KeysEvent, PreKeyKind};
+use events::mailbox::MailboxEvent;
 use events::profile::ProfileEvent;
 
 /// The payloads of one `keys-` stream.
@@ -57,5 +58,15 @@ pub(super) fn ended_profiles(event: &ProfileEvent) -> Vec<PayloadId> {
         ProfileEvent::ProfileVersionDropped(e) => Vec::from_iter(e.fields),
         ProfileEvent::ProfileCleared(e) => e.fields.clone(),
         ProfileEvent::AvatarReplaced(_) | ProfileEvent::AvatarRemoved(_) => Vec::new(),
+    }
+}
+
+/// The payload that came with an event and belongs to it alone: it stands under the message's name. A message to many is
+/// stored once for all of them under a name of its own, and only the sweep sees when the last of them needs it no more.
+pub(super) fn own_payload(event: &AnyEvent) -> Option<PayloadId> {
+    let id = event.payload()?.id;
+    match event {
+        AnyEvent::Mailbox(MailboxEvent::MessageQueued(e)) if id.0 != e.guid.uuid() => None,
+        _ => Some(id),
     }
 }

@@ -260,13 +260,14 @@ impl Erasure {
         Ok(first.first().is_some_and(|it| it.position < position))
     }
 
-    /// Erases every payload that came with an event of these streams before `through`; tells how many there were.
+    /// Erases every payload that came with an event of these streams before `through`, and with no other; tells how many there
+    /// were.
     async fn empty(&self, streams: &[StreamId], through: Position) -> Result<u64, NotErased> {
         let mut erased = 0;
         for stream in streams {
             let mut ids = Vec::new();
             facts::each(&*self.tools.store, stream, through, |it| {
-                ids.extend(it.event.payload().map(|payload| payload.id));
+                ids.extend(ledger::own_payload(&it.event));
             })
             .await?;
             erased += self.erase(&ids).await?;

@@ -18,7 +18,7 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::ledger::{KeyPages, ended_profiles};
+use super::ledger::{KeyPages, ended_profiles, own_payload};
 use super::{Erasure, NotErased, Tools, facts, named};
 
 /// How many payloads are judged in one pass over the log. Bounds the memory of a sweep (about 150 bytes each).
@@ -291,6 +291,9 @@ struct Origin {
     position: Position,
 }
 
+/// One recipient's copy of a message to many: mailbox and name.
+type Copied = (StreamId, Uuid);
+
 /// Judges payloads while the log passes by.
 struct Judgement {
     through: Position,
@@ -298,8 +301,10 @@ struct Judgement {
     origins: HashMap<PayloadId, Origin>,
     ended: HashSet<PayloadId>,
     keys: HashMap<StreamId, KeyPages>,
-    /// Payloads of messages that do not stand under the message's name.
-    named_otherwise: HashMap<Uuid, PayloadId>,
+    /// By payload of a message to many: in which mailboxes, and under which names there, it still waits.
+    waiting: HashMap<PayloadId, HashSet<Copied>>,
+    /// By such a place: the payload.
+    shared: HashMap<Copied, PayloadId>,
     /// The last generation of each account.
     generations: HashMap<Aci, Generation>,
     /// All devices up to this generation are gone.
@@ -316,7 +321,8 @@ impl Judgement {
             origins: HashMap::new(),
             ended: HashSet::new(),
             keys: HashMap::new(),
-            named_otherwise: HashMap::new(),
+            waiting: HashMap::new(),
+            shared: HashMap::new(),
             generations: HashMap::new(),
             gone_accounts: HashMap::new(),
             gone_numbers: HashMap::new(),
@@ -325,20 +331,22 @@ impl Judgement {
     }
 
     fn apply(&mut self, fact: &Fact) {
-        if let Some(payload) = fact.event.payload()
-            && self.found.contains(&payload.id)
+        if let Some(id) = own_payload(&fact.event)
+            && self.found.contains(&id)
         {
             let origin = Origin {
                 stream: fact.stream.clone(),
                 position: fact.position,
             };
-            self.origins.insert(payload.id, origin);
+            self.origins.insert(id, origin);
+        } else {
+            self.share(fact);
         }
         if fact.position > self.through {
             return;
         }
         match &fact.event {
-            AnyEvent::Mailbox(event) => self.apply_mailbox(event),
+            AnyEvent::Mailbox(event) => self.apply_mailbox(&fact.stream, event),
             AnyEvent::Profile(event) => {
                 let ended = ended_profiles(event).into_iter();
                 self.ended
@@ -358,16 +366,24 @@ impl Judgement {
         }
     }
 
-    fn apply_mailbox(&mut self, event: &MailboxEvent) {
+    /// Notes that somebody waits for a payload that others may wait for as well.
+    fn share(&mut self, fact: &Fact) {
+        if let AnyEvent::Mailbox(MailboxEvent::MessageQueued(e)) = &fact.event
+            && let Some(content) = e.content
+            && self.found.contains(&content.id)
+        {
+            let copied = (fact.stream.clone(), e.guid.uuid());
+            self.waiting
+                .entry(content.id)
+                .or_default()
+                .insert(copied.clone());
+            self.shared.insert(copied, content.id);
+        }
+    }
+
+    fn apply_mailbox(&mut self, mailbox: &StreamId, event: &MailboxEvent) {
         let guids = match event {
-            MailboxEvent::MessageQueued(e) => {
-                if let Some(content) = e.content.filter(|it| it.id.0 != e.guid.uuid())
-                    && self.found.contains(&content.id)
-                {
-                    self.named_otherwise.insert(e.guid.uuid(), content.id);
-                }
-                return;
-            }
+            MailboxEvent::MessageQueued(_) => return,
             MailboxEvent::MessagesDelivered(e) => &e.guids,
             MailboxEvent::MessagesExpired(e) => &e.guids,
         };
@@ -375,7 +391,12 @@ impl Judgement {
             if self.found.contains(&id) {
                 self.ended.insert(id);
             }
-            self.ended.extend(self.named_otherwise.remove(&id.0));
+            let copied = (mailbox.clone(), id.0);
+            if let Some(payload) = self.shared.remove(&copied)
+                && let Some(waiting) = self.waiting.get_mut(&payload)
+            {
+                waiting.remove(&copied);
+            }
         }
     }
 
@@ -408,8 +429,8 @@ impl Judgement {
 
     /// Whether the stream that a payload came with belongs to nobody any more.
     fn is_gone(&self, origin: &Origin) -> bool {
-        if let Some(address) = origin.stream.as_mailbox() {
-            return self.is_device_gone(address.aci, address.device, address.generation);
+        if origin.stream.family() == Family::Mailbox {
+            return self.is_mailbox_gone(&origin.stream);
         }
         match origin.stream.as_keys() {
             Some((ServiceId::Aci(aci), device, generation)) => {
@@ -422,6 +443,11 @@ impl Judgement {
                 .is_some_and(|(last, at)| generation <= *last && origin.position < *at),
             None => false,
         }
+    }
+
+    fn is_mailbox_gone(&self, mailbox: &StreamId) -> bool {
+        let address = mailbox.as_mailbox();
+        address.is_some_and(|it| self.is_device_gone(it.aci, it.device, it.generation))
     }
 
     fn is_device_gone(&self, aci: Aci, device: DeviceId, generation: Generation) -> bool {
@@ -441,7 +467,19 @@ impl Judgement {
             .filter(|(_, origin)| self.is_gone(origin));
         let gone: Vec<_> = gone.map(|(id, _)| *id).collect();
         self.ended.extend(gone);
-        let known = |id: &PayloadId| self.origins.contains_key(id) || self.ended.contains(id);
+        // A message to many has served its purpose when nobody is left who waits for it.
+        let unwanted = self.waiting.iter().filter(|(_, waiting)| {
+            waiting
+                .iter()
+                .all(|(mailbox, _)| self.is_mailbox_gone(mailbox))
+        });
+        let unwanted: Vec<_> = unwanted.map(|(id, _)| *id).collect();
+        self.ended.extend(unwanted);
+        let known = |id: &PayloadId| {
+            self.origins.contains_key(id)
+                || self.waiting.contains_key(id)
+                || self.ended.contains(id)
+        };
         let without_event = self.found.iter().filter(|id| !known(id)).copied().collect();
         Verdict {
             ended: self.ended.into_iter().collect(),

@@ -209,7 +209,10 @@ async fn remote_configuration_comes_with_a_tag() {
     let reply = device.client.get("/v2/config").await;
     let tag = reply.header("etag").unwrap().to_owned();
     let config = reply.expect(200)["config"].clone();
-    assert_eq!(config["desktop.libsignal.grpc.MessagesSendMessage"], "ws");
+    assert_eq!(
+        config["desktop.libsignal.grpc.KeyTransparencyQueryServiceSearchV2"],
+        "ws"
+    );
     assert!(
         config
             .as_object()

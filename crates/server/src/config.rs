@@ -249,6 +249,7 @@ pub(crate) struct Api {
     /// How long a mutation waits, at the most, for the read models to show it (ms).
     pub(crate) read_your_writes_ms: u64,
     /// Whether gRPC is spoken on the same ports. Without it official clients are told to use the WebSocket for all calls.
+    /// Off by default: how often a caller may call is limited for REST and the WebSocket only.
     pub(crate) grpc: bool,
     /// `{ android = "7.0.0" }`: older official clients are told that they are too old.
     pub(crate) oldest_clients: OldestClients,
@@ -269,7 +270,7 @@ impl Default for Api {
         Self {
             dialect: Dialect::default(),
             read_your_writes_ms: 250,
-            grpc: true,
+            grpc: false,
             oldest_clients: OldestClients::default(),
             certificate_days: 7,
             payments_barred: Vec::new(),

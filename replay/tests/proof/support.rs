@@ -142,8 +142,14 @@ impl Workers {
 
 /// A history of all kinds of events.
 pub(crate) fn random_history(events: u64) -> History {
-    let choices: Vec<u64> = (0..events)
-        .map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 4)
-        .collect();
+    let choices: Vec<u64> = (0..events).map(mixed).collect();
     History::from_choices(&choices)
+}
+
+/// The finisher of SplitMix64: all bits of the result depend on all bits of `n`.
+fn mixed(n: u64) -> u64 {
+    let n = n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    n ^ (n >> 31)
 }

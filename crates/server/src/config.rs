@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use api::config::{Platform, Version};
 use api::limits::rates::{Rate, Rates};
+use events::values::Capabilities;
 use figment::Figment;
 use figment::providers::{Env, Format as _, Toml};
 use ipnet::IpNet;
@@ -139,6 +140,19 @@ pub(crate) struct Verification {
     pub(crate) fixed_code: Option<String>,
     /// Whether a captcha is asked for before a code is sent.
     pub(crate) captcha: Captcha,
+    /// How many sessions one number may ask for.
+    pub(crate) sessions_per_number: SessionsPerNumber,
+}
+
+/// How many verification sessions one number may ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SessionsPerNumber {
+    /// Five, and then one every 288 minutes; a minute apart at least.
+    #[default]
+    Limited,
+    /// As many as it likes. For development and tests.
+    Any,
 }
 
 /// Who sends verification codes.
@@ -251,6 +265,12 @@ pub(crate) struct Api {
     /// Whether gRPC is spoken on the same ports. Without it official clients are told to use the WebSocket for all calls.
     /// Off by default: how often a caller may call is limited for REST and the WebSocket only.
     pub(crate) grpc: bool,
+    /// What new devices must be able to do where clients speak the deployed dialect: names as on the wire.
+    pub(crate) required_capabilities: Capabilities,
+    /// How long after its registration an account keeps its number (s).
+    pub(crate) number_waiting_period_s: u64,
+    /// Whether `PUT /v1/accounts/number` takes clients at their word that a number is theirs.
+    pub(crate) unproved_numbers: bool,
     /// `{ android = "7.0.0" }`: older official clients are told that they are too old.
     pub(crate) oldest_clients: OldestClients,
     /// How long a sender certificate is valid (days).
@@ -271,6 +291,9 @@ impl Default for Api {
             dialect: Dialect::default(),
             read_your_writes_ms: 250,
             grpc: false,
+            required_capabilities: Capabilities::new(),
+            number_waiting_period_s: 0,
+            unproved_numbers: false,
             oldest_clients: OldestClients::default(),
             certificate_days: 7,
             payments_barred: Vec::new(),

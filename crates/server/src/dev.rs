@@ -129,6 +129,7 @@ fn configuration(
             }),
         secrets: config::Secrets { file: secrets },
         verification: config::Verification {
+            sessions_per_number: config::SessionsPerNumber::Any,
             fixed_code: Some(arguments.code.clone()),
             ..config::Verification::default()
         },

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use commands::ports::{CodeMint, DeliveryFailed, ProviderRefusal, VerificationTransport};
+use commands::verification::{SessionBudget, VerificationPolicy};
 use events::E164;
 use events::ports::Entropy;
 use events::values::Redacted;
@@ -126,6 +127,17 @@ pub(crate) fn transport(
             Arc::new(WebhookTransport { client, url, token })
         }
     })
+}
+
+/// How often and how fast codes may be asked for and tried.
+pub(crate) fn policy(config: &config::Verification) -> VerificationPolicy {
+    VerificationPolicy {
+        sessions: match config.sessions_per_number {
+            config::SessionsPerNumber::Limited => Some(SessionBudget::default()),
+            config::SessionsPerNumber::Any => None,
+        },
+        ..VerificationPolicy::default()
+    }
 }
 
 /// Six random digits.

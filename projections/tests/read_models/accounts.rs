@@ -136,3 +136,84 @@ async fn a_deleted_account_is_gone_and_its_number_can_come_back() {
         .unwrap();
     assert_eq!(one.registered_at, history.facts()[2].metadata.at);
 }
+
+#[tokio::test]
+async fn a_username_and_its_link_are_found_until_they_are_gone() {
+    let world = World::new().await;
+    let accounts = world.queries.accounts();
+    let mut history = History::default();
+    history.then(account(1), samples::registered(1, 1));
+    history.then(account(1), samples::username_confirmed(7));
+    world.apply(Model::Accounts, &history).await;
+    let owner = async |n| accounts.by_username(samples::username(n)).await.unwrap();
+    assert_eq!(owner(7).await, Some(samples::aci(1)));
+    assert_eq!(owner(8).await, None);
+    let link = samples::username_link(7);
+    let behind = async |handle| accounts.behind_link(handle).await.unwrap();
+    assert_eq!(behind(link.handle).await.as_ref(), link.encrypted.known());
+
+    history.then(account(1), samples::link_changed(9));
+    world.apply(Model::Accounts, &history).await;
+    assert_eq!(behind(link.handle).await, None);
+    assert!(behind(samples::username_link(9).handle).await.is_some());
+    history.then(account(1), samples::link_changed(8));
+    world.apply(Model::Accounts, &history).await;
+    assert_eq!(behind(samples::username_link(9).handle).await, None);
+    assert_eq!(owner(7).await, Some(samples::aci(1)));
+
+    history.then(account(1), samples::username_confirmed(11));
+    world.apply(Model::Accounts, &history).await;
+    assert_eq!(
+        (owner(7).await, owner(11).await),
+        (None, Some(samples::aci(1)))
+    );
+    history.then(account(1), samples::reregistered(1, 3));
+    world.apply(Model::Accounts, &history).await;
+    assert_eq!(owner(11).await, None);
+    history.then(account(1), samples::username_confirmed(11));
+    history.then(account(1), samples::username_dropped(11));
+    world.apply(Model::Accounts, &history).await;
+    assert_eq!(owner(11).await, None);
+}
+
+#[tokio::test]
+async fn an_account_that_moves_is_found_under_its_new_number_only() {
+    let world = World::new().await;
+    let mut history = History::default();
+    history.then(account(1), samples::registered(1, 1));
+    history.then(account(1), samples::moved_away(1, 4));
+    world.apply(Model::Accounts, &history).await;
+    let (number, pni) = samples::second_number(1);
+    let accounts = world.queries.accounts();
+    let moved = accounts.by_service_id(pni.into()).await.unwrap().unwrap();
+    assert_eq!((moved.aci, moved.number), (samples::aci(1), Some(number)));
+    assert_eq!(moved.identity.pni, Some(samples::ec_key(4)));
+    assert!(!accounts.exists(samples::pni(1).into()).await.unwrap());
+    history.then(account(1), samples::moved_back(1, 5));
+    world.apply(Model::Accounts, &history).await;
+    let back = accounts.by_service_id(samples::pni(1).into()).await;
+    assert_eq!(
+        back.unwrap().unwrap().identity.pni,
+        Some(samples::ec_key(4)),
+        "odd moves bring no key"
+    );
+}
+
+#[tokio::test]
+async fn keys_for_one_time_passwords_are_listed_with_what_is_noted() {
+    let world = World::new().await;
+    let mut history = History::default();
+    history.then(account(1), samples::registered(1, 1));
+    history.then(account(1), samples::totp(1, 2));
+    history.then(account(1), samples::totp(2, 5));
+    history.then(account(1), samples::totp(1, 4));
+    history.then(account(1), samples::totp(2, 3));
+    world.apply(Model::Accounts, &history).await;
+    let one = world.queries.accounts().by_aci(samples::aci(1)).await;
+    let keys = one.unwrap().unwrap().totp_keys;
+    let noted: Vec<_> = keys
+        .into_iter()
+        .map(|(id, metadata)| (id.0, metadata.unwrap().as_ref()[0]))
+        .collect();
+    assert_eq!(noted, [(1, 4)]);
+}

@@ -131,3 +131,28 @@ async fn a_failed_registration_lock_voids_every_password_until_the_account_is_re
     assert_eq!(roster.len(), 1);
     assert!(roster[0].credential.is_some());
 }
+
+#[tokio::test]
+async fn a_device_is_woken_named_and_numbered_anew() {
+    let world = World::new().await;
+    let mut history = History::default();
+    history.then(account(1), samples::registered(1, 2));
+    history.then(account(1), samples::push_token(1, 7));
+    history.then(account(1), samples::renamed(1, 8));
+    history.then(account(1), samples::moved_away(1, 41));
+    world.apply(Model::Devices, &history).await;
+    let devices = world.queries.devices();
+    let one = async || {
+        let found = devices.one(samples::aci(1), samples::device(1)).await;
+        found.unwrap().unwrap()
+    };
+    let device = one().await;
+    assert!(device.push.is_some() && !device.fetches_messages);
+    assert_eq!(device.name.unwrap().as_ref(), b"renamed 8");
+    assert_eq!(device.pni_registration_id.unwrap().get(), 42);
+    assert_eq!(device.agent.as_deref(), Some("agent 2"));
+    history.then(account(1), samples::push_token(1, 6));
+    world.apply(Model::Devices, &history).await;
+    let device = one().await;
+    assert_eq!((device.push, device.agent.as_deref()), (None, Some("OWA")));
+}

@@ -72,3 +72,23 @@ async fn registering_again_drops_the_keys_of_earlier_devices_only() {
     assert_eq!(counts(&world, aci, 2).await, (0, 0));
     assert_eq!(counts(&world, pni, 2).await, (0, 0));
 }
+
+#[tokio::test]
+async fn keys_that_are_dropped_and_those_of_an_earlier_number_do_not_count() {
+    let world = World::new().await;
+    let (aci, pni) = (samples::aci(1).into(), samples::pni(1).into());
+    let mut history = History::default();
+    for identity in [aci, pni] {
+        history.then(stream(identity, 1), samples::uploaded(Ec, 1, 5));
+        history.then(stream(identity, 1), samples::uploaded(Kyber, 2, 4));
+    }
+    history.then(
+        StreamId::account(samples::aci(1)),
+        samples::moved_away(1, 3),
+    );
+    history.then(stream(aci, 1), samples::keys_dropped());
+    history.then(stream(aci, 1), samples::uploaded(Ec, 3, 2));
+    world.apply(Model::PreKeys, &history).await;
+    assert_eq!(counts(&world, pni, 1).await, (0, 0));
+    assert_eq!(counts(&world, aci, 1).await, (2, 0));
+}

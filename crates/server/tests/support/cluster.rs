@@ -38,7 +38,7 @@ impl Installation {
             .status();
         assert!(made.expect("the binary starts").success());
         let config = format!(
-            "[server]\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n[secrets]\nfile = \"{}\"\n[verification]\nfixed_code = \"123456\"\n",
+            "[server]\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n[secrets]\nfile = \"{}\"\n[verification]\nfixed_code = \"123456\"\nsessions_per_number = \"any\"\n",
             secrets.display()
         );
         std::fs::write(folder.path().join("heliograph.toml"), config)

@@ -264,7 +264,7 @@ impl Client {
 pub const NO_BODY: Option<&()> = None;
 
 macro_rules! calls {
-    ($($name:ident $method:ident $path:literal $(takes $body:ty)? => $answer:ty;)*) => {
+    ($($name:ident $method:ident $path:literal $(takes $body:ty)? => $answer:tt;)*) => {
         impl Client {
             $(calls!(@one $name $method $path [$($body)?] $answer);)*
         }

@@ -85,7 +85,9 @@ async fn what_was_done_before_a_crash_is_not_done_again() {
     let keys = Identities::generate(5);
     let linking = door.client().official().basic(&alice.aci, "linked");
     let registering = door.client().official().basic("+12015550105", "registered");
-    let attributes = json!({ "fetchesMessages": true, "registrationId": 7 });
+    let attributes = json!({
+        "fetchesMessages": true, "registrationId": 7, "unrestrictedUnidentifiedAccess": true,
+    });
     let requests: [(&str, &Client, &str, &str, Value); 5] = [
         ("send", &alice.client, "PUT", &path, message(b"hi", 1)),
         ("link", &linking, "PUT", "/v1/devices/link", link),

@@ -1,13 +1,20 @@
+use events::StreamId;
 use projections::{MODELS, Model};
 use replay::verify::verify;
 use replay::{Kind, ReplayError};
+use testkit::history::samples;
 
 use crate::support::{World, random_history};
 
 #[tokio::test]
 async fn read_models_that_follow_from_the_log_are_clean() {
     let world = World::new().await;
-    world.append(&random_history(800)).await;
+    let mut history = random_history(800);
+    for account in 1..=2 {
+        let stream = StreamId::account(samples::aci(account));
+        history.then(stream, samples::registered(account, 9));
+    }
+    world.append(&history).await;
     let workers = world.workers().await;
     for model in MODELS {
         let verified = verify(&world.environment, *model).await.unwrap();

@@ -146,7 +146,7 @@ pub(crate) fn random_history(events: u64) -> History {
     History::from_choices(&choices)
 }
 
-/// The finisher of SplitMix64: all bits of the result depend on all bits of `n`.
+/// The finisher of `SplitMix64`: all bits of the result depend on all bits of `n`.
 fn mixed(n: u64) -> u64 {
     let n = n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -65,9 +65,9 @@ pub(crate) struct Dev {
     /// A verification code that is right for every number.
     #[arg(long, value_name = "CODE", default_value = "123456")]
     pub(crate) code: String,
-    /// Count nothing: for measurements, which call more often than people do.
+    /// Limit how often callers may call, as in production. Without it programs may call more often than people do.
     #[arg(long)]
-    pub(crate) no_rate_limits: bool,
+    pub(crate) rate_limits: bool,
     /// Use this Postgres instead of a private one.
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     pub(crate) database_url: Option<String>,

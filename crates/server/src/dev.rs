@@ -136,10 +136,10 @@ fn configuration(
         spam: config::Spam::default(),
         api: config::Api::default(),
         limits: config::Limits::default(),
-        rates: if arguments.no_rate_limits {
-            config::RateSettings::off()
-        } else {
+        rates: if arguments.rate_limits {
             config::RateSettings::default()
+        } else {
+            config::RateSettings::off()
         },
         objects: config::Objects {
             url: Some(format!("file://{}", folder.join("objects").display())),

@@ -43,7 +43,6 @@ impl DevServer {
         let mut child = Command::new(HELIOGRAPH)
             .args([
                 "dev",
-                "--no-rate-limits",
                 "--http-port",
                 "0",
                 "--https-port",

@@ -13,7 +13,7 @@ use events::values::Redacted;
 use futures::StreamExt as _;
 use live::Connected;
 use metrics::counter;
-use projections::{Queries, QueryError};
+use projections::{Model, Queries, QueryError};
 use tokio_util::sync::CancellationToken;
 
 use super::wakes::{DueWake, Wakes};
@@ -23,6 +23,9 @@ const AT_ONCE: i64 = 200;
 
 /// Pushes under way at a time.
 const UNDER_WAY: usize = 32;
+
+/// How long the read models may take to show why a device is due.
+const SHOWN_WITHIN: Duration = Duration::from_secs(10);
 
 /// What the waker needs.
 pub struct WakerOptions {
@@ -82,6 +85,15 @@ impl Waker {
     async fn look(&self) -> Result<usize, NotWoken> {
         let due = self.0.wakes.take(AT_ONCE).await?;
         let taken = due.len();
+        if taken == 0 {
+            return Ok(0);
+        }
+        if !self.is_shown().await? {
+            for wake in &due {
+                self.0.wakes.again(wake, None).await?;
+            }
+            return Ok(0);
+        }
         let addresses: Vec<_> = due.iter().map(|wake| wake.address).collect();
         let connected = self.0.connected.among(&addresses).await?;
         // Whoever is connected gets what waits, and is noted again should it leave before.
@@ -97,6 +109,14 @@ impl Waker {
             .await;
         outcomes.into_iter().collect::<Result<(), _>>()?;
         Ok(taken)
+    }
+
+    /// Whether the read models show everything up to now: a device must not pass for one that nothing waits for, because the
+    /// inbox is behind what made it due.
+    async fn is_shown(&self) -> Result<bool, NotWoken> {
+        let head = self.0.queries.head().await?;
+        let models = [Model::Inbox, Model::Devices];
+        Ok(self.0.queries.caught_up(&models, head, SHOWN_WITHIN).await)
     }
 
     async fn wake(&self, wake: &DueWake) -> Result<(), NotWoken> {

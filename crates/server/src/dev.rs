@@ -146,8 +146,8 @@ fn configuration(
             ..config::Objects::default()
         },
         audit: config::Audit {
+            heads_every_s: 10,
             events_token_file: Some(folder.join(EVENTS_TOKEN)),
-            ..config::Audit::default()
         },
         calling: config::Calling::default(),
         remote: config::Remote::default(),

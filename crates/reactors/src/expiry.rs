@@ -19,8 +19,9 @@ const PAGE: u32 = 1_000;
 /// How long the inbox may take to show what was recorded. Past that the next round goes on.
 const CATCH_UP: Duration = Duration::from_secs(30);
 
-/// "Heli" in ASCII, and a number that neither a projection's lease nor another worker's has.
-const LOCK: (i32, i32) = (0x4865_6c69, -2);
+/// "Heli" in ASCII, and a number that neither a projection's lease nor another worker's has: -1 is that of the sweep, -2 that of
+/// whoever keeps the tree, for as long as it runs.
+const LOCK: (i32, i32) = (0x4865_6c69, -3);
 
 /// What expiry needs.
 pub struct ExpiryOptions {

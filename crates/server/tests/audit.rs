@@ -18,7 +18,7 @@ use support::{Account, ClientKeys, DevServer, call, heliograph, register};
 const HOW_TO: &str = include_str!("../../../docs/how-to-follow-events.md");
 
 /// Longer than anything here takes.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 async fn send(client: &Client, base: &str, from: &Account, to: &Account, content: &[u8]) {
     let body = json!({

@@ -99,6 +99,15 @@ impl<E: Entity> Drafts<E> {
 
     /// The rows to store and the keys of rows to delete, given the rows that were asked for by [`Self::wanting`].
     pub(crate) fn settle(self, loaded: Vec<E>) -> Settled<E> {
+        self.settle_or(loaded, |_| None)
+    }
+
+    /// Like [`Self::settle`]; changes to a row that is not there change what `absent` makes for its key.
+    pub(crate) fn settle_or(
+        self,
+        loaded: Vec<E>,
+        absent: impl Fn(E::Key) -> Option<E>,
+    ) -> Settled<E> {
         let mut loaded: BTreeMap<_, _> = loaded.into_iter().map(|row| (row.key(), row)).collect();
         let mut settled = Settled {
             stored: Vec::new(),
@@ -108,7 +117,7 @@ impl<E: Entity> Drafts<E> {
             let row = match draft {
                 Draft::Known(row) => row,
                 Draft::Patched(patches) => {
-                    let Some(row) = loaded.remove(&key) else {
+                    let Some(row) = loaded.remove(&key).or_else(|| absent(key)) else {
                         continue;
                     };
                     patches.into_iter().try_fold(row, E::patched)

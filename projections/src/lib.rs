@@ -14,6 +14,7 @@ mod error;
 mod queries;
 mod read_model;
 mod registry;
+mod rows;
 
 pub use error::QueryError;
 pub use queries::{Connections, Queries};

@@ -10,6 +10,7 @@ use tower_http::normalize_path::NormalizePathLayer;
 
 use crate::grpc;
 use crate::http::problem::Problem;
+use crate::http::registration::activation::{ApnToken, GcmToken};
 use crate::http::{
     accounts, attachments, calling, certificate, challenge, config, devices, external, idempotency,
     keepalive, keys, layers, messages, profile, registration, stickers, usernames, verification,
@@ -73,11 +74,13 @@ fn endpoints() -> Router<Api> {
         .route("/v1/accounts/me", delete(accounts::delete::handler))
         .route(
             "/v1/accounts/gcm",
-            put(accounts::gcm::put).delete(accounts::gcm::delete),
+            put(accounts::push_token::put::<GcmToken>)
+                .delete(accounts::push_token::delete::<GcmToken>),
         )
         .route(
             "/v1/accounts/apn",
-            put(accounts::apn::put).delete(accounts::apn::delete),
+            put(accounts::push_token::put::<ApnToken>)
+                .delete(accounts::push_token::delete::<ApnToken>),
         )
         .route("/v1/accounts/name", put(accounts::name::handler))
         .route(

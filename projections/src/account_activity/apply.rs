@@ -14,6 +14,7 @@ use subscription::Unfit;
 use super::{Counts, Day, TABLE};
 use crate::columns::{BoxError, column, get};
 use crate::read_model::{ReadModel, id_of};
+use crate::rows;
 
 /// The read model.
 pub(crate) struct AccountActivity;
@@ -176,58 +177,47 @@ pub(super) fn read(row: &PgRow) -> Result<Row, BoxError> {
 }
 
 async fn wipe(connection: &mut PgConnection, accounts: &[Aci]) -> Result<(), sqlx::Error> {
-    if !accounts.is_empty() {
+    rows::change(connection, accounts, || {
         sqlx::query("DELETE FROM account_activity_v1 WHERE aci = ANY($1)")
             .bind(column(accounts, |aci| aci.uuid()))
-            .execute(connection)
-            .await?;
-    }
-    Ok(())
+    })
+    .await
 }
 
 async fn load(connection: &mut PgConnection, keys: &[Key]) -> Result<Vec<Row>, sqlx::Error> {
-    if keys.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows = sqlx::query(
-        "SELECT a.*, wanted.days FROM account_activity_v1 a
-         JOIN unnest($1::uuid[], $2::integer[]) AS wanted(aci, days)
-           ON a.aci = wanted.aci AND a.day = '1970-01-01'::date + wanted.days",
-    )
-    .bind(column(keys, |(aci, _)| aci.uuid()))
-    .bind(column(keys, |(_, day)| day.to_i32()))
-    .fetch_all(connection)
-    .await?;
-    rows.iter()
-        .map(read)
-        .collect::<Result<_, _>>()
-        .map_err(sqlx::Error::Decode)
+    rows::load(connection, keys, read, || {
+        sqlx::query(
+            "SELECT a.*, wanted.days FROM account_activity_v1 a
+             JOIN unnest($1::uuid[], $2::integer[]) AS wanted(aci, days)
+               ON a.aci = wanted.aci AND a.day = '1970-01-01'::date + wanted.days",
+        )
+        .bind(column(keys, |(aci, _)| aci.uuid()))
+        .bind(column(keys, |(_, day)| day.to_i32()))
+    })
+    .await
 }
 
 async fn store(connection: &mut PgConnection, rows: &[Row]) -> Result<(), sqlx::Error> {
-    if rows.is_empty() {
-        return Ok(());
-    }
     let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-    sqlx::query(
-        "INSERT INTO account_activity_v1 (aci, as_of, received, sent, delivered, expired, changes, day)
-         SELECT aci, as_of, received, sent, delivered, expired, changes, '1970-01-01'::date + days
-         FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
-                     $8::integer[])
-              AS t(aci, as_of, received, sent, delivered, expired, changes, days)
-         ON CONFLICT (aci, day) DO UPDATE SET
-             as_of = excluded.as_of, received = excluded.received, sent = excluded.sent,
-             delivered = excluded.delivered, expired = excluded.expired, changes = excluded.changes",
-    )
-    .bind(column(rows, |row| row.aci.uuid()))
-    .bind(column(rows, |row| row.as_of.to_i64()))
-    .bind(column(rows, |row| count(row.counts.received)))
-    .bind(column(rows, |row| count(row.counts.sent)))
-    .bind(column(rows, |row| count(row.counts.delivered)))
-    .bind(column(rows, |row| count(row.counts.expired)))
-    .bind(column(rows, |row| count(row.counts.changes)))
-    .bind(column(rows, |row| row.day.to_i32()))
-    .execute(connection)
-    .await?;
-    Ok(())
+    rows::change(connection, rows, || {
+        sqlx::query(
+            "INSERT INTO account_activity_v1 (aci, as_of, received, sent, delivered, expired, changes, day)
+             SELECT aci, as_of, received, sent, delivered, expired, changes, '1970-01-01'::date + days
+             FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+                         $8::integer[])
+                  AS t(aci, as_of, received, sent, delivered, expired, changes, days)
+             ON CONFLICT (aci, day) DO UPDATE SET
+                 as_of = excluded.as_of, received = excluded.received, sent = excluded.sent,
+                 delivered = excluded.delivered, expired = excluded.expired, changes = excluded.changes",
+        )
+        .bind(column(rows, |row| row.aci.uuid()))
+        .bind(column(rows, |row| row.as_of.to_i64()))
+        .bind(column(rows, |row| count(row.counts.received)))
+        .bind(column(rows, |row| count(row.counts.sent)))
+        .bind(column(rows, |row| count(row.counts.delivered)))
+        .bind(column(rows, |row| count(row.counts.expired)))
+        .bind(column(rows, |row| count(row.counts.changes)))
+        .bind(column(rows, |row| row.day.to_i32()))
+    })
+    .await
 }

@@ -12,22 +12,17 @@ use sqlx::postgres::PgRow;
 use super::Username;
 use super::apply::{AccountRow, Reach};
 use crate::columns::{BoxError, bytes, column, device_column, get, joined, timestamp};
+use crate::rows;
 
 pub(super) async fn load(
     connection: &mut PgConnection,
     keys: &[Aci],
 ) -> Result<Vec<AccountRow>, sqlx::Error> {
-    if keys.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows = sqlx::query("SELECT * FROM accounts_v1 WHERE aci = ANY($1)")
-        .bind(column(keys, |aci| aci.uuid()))
-        .fetch_all(connection)
-        .await?;
-    rows.iter()
-        .map(read)
-        .collect::<Result<_, _>>()
-        .map_err(sqlx::Error::Decode)
+    rows::load(connection, keys, read, || {
+        sqlx::query("SELECT * FROM accounts_v1 WHERE aci = ANY($1)")
+            .bind(column(keys, |aci| aci.uuid()))
+    })
+    .await
 }
 
 /// Reads a row. Its number is taken as it stands: it was valid when it came.
@@ -58,60 +53,55 @@ pub(super) fn read(row: &PgRow) -> Result<AccountRow, BoxError> {
 }
 
 pub(super) async fn delete(connection: &mut PgConnection, keys: &[Aci]) -> Result<(), sqlx::Error> {
-    if !keys.is_empty() {
+    rows::change(connection, keys, || {
         sqlx::query("DELETE FROM accounts_v1 WHERE aci = ANY($1)")
             .bind(column(keys, |aci| aci.uuid()))
-            .execute(connection)
-            .await?;
-    }
-    Ok(())
+    })
+    .await
 }
 
 pub(super) async fn store(
     connection: &mut PgConnection,
     rows: &[AccountRow],
 ) -> Result<(), sqlx::Error> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(
-        "INSERT INTO accounts_v1 (aci, pni, registered_at, unrestricted, discoverable, storage_devices, number,
-                                  aci_identity_key, pni_identity_key, access_key,
-                                  username_hash, link_handle, link_value, totp_keys)
-         SELECT aci, pni, registered_at, unrestricted, discoverable,
-                string_to_array(storage_devices, ',')::smallint[], number,
-                aci_identity_key, pni_identity_key, access_key,
-                username_hash, link_handle, link_value, totp_keys
-         FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::boolean[], $5::boolean[], $6::text[], $7::text[],
-                     $8::bytea[], $9::bytea[], $10::bytea[], $11::bytea[], $12::uuid[], $13::bytea[], $14::text[])
-              AS t(aci, pni, registered_at, unrestricted, discoverable, storage_devices, number,
-                   aci_identity_key, pni_identity_key, access_key,
-                   username_hash, link_handle, link_value, totp_keys)
-         ON CONFLICT (aci) DO UPDATE SET
-             pni = excluded.pni, registered_at = excluded.registered_at, unrestricted = excluded.unrestricted,
-             discoverable = excluded.discoverable, storage_devices = excluded.storage_devices,
-             number = excluded.number, aci_identity_key = excluded.aci_identity_key,
-             pni_identity_key = excluded.pni_identity_key, access_key = excluded.access_key,
-             username_hash = excluded.username_hash, link_handle = excluded.link_handle,
-             link_value = excluded.link_value, totp_keys = excluded.totp_keys",
-    )
-    .bind(column(rows, |row| row.aci.uuid()))
-    .bind(column(rows, |row| row.pni.uuid()))
-    .bind(column(rows, |row| row.registered_at.to_i64()))
-    .bind(column(rows, |row| row.reach.unrestricted))
-    .bind(column(rows, |row| row.reach.discoverable))
-    .bind(column(rows, |row| joined(row.storage_devices.iter().copied().map(device_column))))
-    .bind(column(rows, |row| row.number.as_ref().map(E164::as_str)))
-    .bind(column(rows, |row| row.identity.aci.as_ref().map(AsRef::as_ref)))
-    .bind(column(rows, |row| row.identity.pni.as_ref().map(AsRef::as_ref)))
-    .bind(column(rows, |row| row.reach.access_key.as_ref().map(AsRef::as_ref)))
-    .bind(column(rows, |row| row.username.as_ref().map(|it| it.hash.as_ref())))
-    .bind(column(rows, |row| link(row).map(|(handle, _)| handle.uuid())))
-    .bind(column(rows, |row| link(row).map(|(_, value)| value.as_ref())))
-    .bind(column(rows, |row| totp_column(&row.totp_keys)))
-    .execute(connection)
-    .await?;
-    Ok(())
+    rows::change(connection, rows, || {
+        sqlx::query(
+            "INSERT INTO accounts_v1 (aci, pni, registered_at, unrestricted, discoverable, storage_devices, number,
+                                      aci_identity_key, pni_identity_key, access_key,
+                                      username_hash, link_handle, link_value, totp_keys)
+             SELECT aci, pni, registered_at, unrestricted, discoverable,
+                    string_to_array(storage_devices, ',')::smallint[], number,
+                    aci_identity_key, pni_identity_key, access_key,
+                    username_hash, link_handle, link_value, totp_keys
+             FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::boolean[], $5::boolean[], $6::text[], $7::text[],
+                         $8::bytea[], $9::bytea[], $10::bytea[], $11::bytea[], $12::uuid[], $13::bytea[], $14::text[])
+                  AS t(aci, pni, registered_at, unrestricted, discoverable, storage_devices, number,
+                       aci_identity_key, pni_identity_key, access_key,
+                       username_hash, link_handle, link_value, totp_keys)
+             ON CONFLICT (aci) DO UPDATE SET
+                 pni = excluded.pni, registered_at = excluded.registered_at, unrestricted = excluded.unrestricted,
+                 discoverable = excluded.discoverable, storage_devices = excluded.storage_devices,
+                 number = excluded.number, aci_identity_key = excluded.aci_identity_key,
+                 pni_identity_key = excluded.pni_identity_key, access_key = excluded.access_key,
+                 username_hash = excluded.username_hash, link_handle = excluded.link_handle,
+                 link_value = excluded.link_value, totp_keys = excluded.totp_keys",
+        )
+        .bind(column(rows, |row| row.aci.uuid()))
+        .bind(column(rows, |row| row.pni.uuid()))
+        .bind(column(rows, |row| row.registered_at.to_i64()))
+        .bind(column(rows, |row| row.reach.unrestricted))
+        .bind(column(rows, |row| row.reach.discoverable))
+        .bind(column(rows, |row| joined(row.storage_devices.iter().copied().map(device_column))))
+        .bind(column(rows, |row| row.number.as_ref().map(E164::as_str)))
+        .bind(column(rows, |row| row.identity.aci.as_ref().map(AsRef::as_ref)))
+        .bind(column(rows, |row| row.identity.pni.as_ref().map(AsRef::as_ref)))
+        .bind(column(rows, |row| row.reach.access_key.as_ref().map(AsRef::as_ref)))
+        .bind(column(rows, |row| row.username.as_ref().map(|it| it.hash.as_ref())))
+        .bind(column(rows, |row| link(row).map(|(handle, _)| handle.uuid())))
+        .bind(column(rows, |row| link(row).map(|(_, value)| value.as_ref())))
+        .bind(column(rows, |row| totp_column(&row.totp_keys)))
+    })
+    .await
 }
 
 fn username(row: &PgRow) -> Result<Option<Username>, BoxError> {

@@ -12,6 +12,7 @@ use crate::columns::{
     BoxError, bytes, column, device, device_column, generation, generation_column, get, joined,
     registration_column, registration_id, timestamp,
 };
+use crate::rows;
 
 const APN: &str = "apn";
 const FCM: &str = "fcm";
@@ -76,21 +77,15 @@ pub(super) async fn load(
     connection: &mut PgConnection,
     keys: &[(Aci, DeviceId)],
 ) -> Result<Vec<Device>, sqlx::Error> {
-    if keys.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows = sqlx::query(
-        "SELECT d.* FROM devices_v1 d
-         JOIN unnest($1::uuid[], $2::smallint[]) AS wanted(aci, device) USING (aci, device)",
-    )
-    .bind(column(keys, |(aci, _)| aci.uuid()))
-    .bind(column(keys, |(_, device)| device_column(*device)))
-    .fetch_all(connection)
-    .await?;
-    rows.iter()
-        .map(read)
-        .collect::<Result<_, _>>()
-        .map_err(sqlx::Error::Decode)
+    rows::load(connection, keys, read, || {
+        sqlx::query(
+            "SELECT d.* FROM devices_v1 d
+             JOIN unnest($1::uuid[], $2::smallint[]) AS wanted(aci, device) USING (aci, device)",
+        )
+        .bind(column(keys, |(aci, _)| aci.uuid()))
+        .bind(column(keys, |(_, device)| device_column(*device)))
+    })
+    .await
 }
 
 /// Removes all devices of these accounts.
@@ -98,13 +93,11 @@ pub(super) async fn wipe(
     connection: &mut PgConnection,
     accounts: &[Aci],
 ) -> Result<(), sqlx::Error> {
-    if !accounts.is_empty() {
+    rows::change(connection, accounts, || {
         sqlx::query("DELETE FROM devices_v1 WHERE aci = ANY($1)")
             .bind(column(accounts, |aci| aci.uuid()))
-            .execute(connection)
-            .await?;
-    }
-    Ok(())
+    })
+    .await
 }
 
 /// Voids the passwords of all devices of these accounts.
@@ -112,13 +105,11 @@ pub(super) async fn lock(
     connection: &mut PgConnection,
     accounts: &[Aci],
 ) -> Result<(), sqlx::Error> {
-    if !accounts.is_empty() {
+    rows::change(connection, accounts, || {
         sqlx::query("UPDATE devices_v1 SET credential_salt = NULL, credential_hash = NULL WHERE aci = ANY($1)")
             .bind(column(accounts, |aci| aci.uuid()))
-            .execute(connection)
-            .await?;
-    }
-    Ok(())
+    })
+    .await
 }
 
 /// Removes these devices.
@@ -126,17 +117,15 @@ pub(super) async fn delete(
     connection: &mut PgConnection,
     keys: &[(Aci, DeviceId)],
 ) -> Result<(), sqlx::Error> {
-    if !keys.is_empty() {
+    rows::change(connection, keys, || {
         sqlx::query(
             "DELETE FROM devices_v1 d USING unnest($1::uuid[], $2::smallint[]) AS gone(aci, device)
              WHERE d.aci = gone.aci AND d.device = gone.device",
         )
         .bind(column(keys, |(aci, _)| aci.uuid()))
         .bind(column(keys, |(_, device)| device_column(*device)))
-        .execute(connection)
-        .await?;
-    }
-    Ok(())
+    })
+    .await
 }
 
 /// Inserts or replaces these devices.
@@ -144,47 +133,44 @@ pub(super) async fn store(
     connection: &mut PgConnection,
     rows: &[Device],
 ) -> Result<(), sqlx::Error> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(
-        "INSERT INTO devices_v1 (aci, linked_at, generation, device, registration_id, pni_registration_id,
-                                 fetches_messages, credential_salt, credential_hash, capabilities, name, agent,
-                                 push_service, push_token, last_seen)
-         SELECT aci, linked_at, generation, device, registration_id, pni_registration_id,
-                fetches_messages, credential_salt, credential_hash, string_to_array(capabilities, ','), name, agent,
-                push_service, push_token, last_seen
-         FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::smallint[], $5::smallint[], $6::smallint[],
-                     $7::boolean[], $8::text[], $9::text[], $10::text[], $11::bytea[], $12::text[],
-                     $13::text[], $14::text[], $15::bigint[])
-              AS t(aci, linked_at, generation, device, registration_id, pni_registration_id,
-                   fetches_messages, credential_salt, credential_hash, capabilities, name, agent,
-                   push_service, push_token, last_seen)
-         ON CONFLICT (aci, device) DO UPDATE SET
-             linked_at = excluded.linked_at, generation = excluded.generation,
-             registration_id = excluded.registration_id, pni_registration_id = excluded.pni_registration_id,
-             fetches_messages = excluded.fetches_messages, credential_salt = excluded.credential_salt,
-             credential_hash = excluded.credential_hash, capabilities = excluded.capabilities,
-             name = excluded.name, agent = excluded.agent,
-             push_service = excluded.push_service, push_token = excluded.push_token,
-             last_seen = excluded.last_seen",
-    )
-    .bind(column(rows, |row| row.aci.uuid()))
-    .bind(column(rows, |row| row.linked_at.to_i64()))
-    .bind(column(rows, |row| generation_column(row.generation)))
-    .bind(column(rows, |row| device_column(row.id)))
-    .bind(column(rows, |row| registration_column(row.registration_id)))
-    .bind(column(rows, |row| row.pni_registration_id.map(registration_column)))
-    .bind(column(rows, |row| row.fetches_messages))
-    .bind(column(rows, |row| row.credential.as_ref().map(|it| &*it.salt)))
-    .bind(column(rows, |row| row.credential.as_ref().map(|it| &*it.hash)))
-    .bind(column(rows, |row| joined(row.capabilities.iter().map(|it| it.name()))))
-    .bind(column(rows, |row| row.name.as_ref().map(AsRef::as_ref)))
-    .bind(column(rows, |row| row.agent.as_deref()))
-    .bind(column(rows, |row| push_columns(row).0))
-    .bind(column(rows, |row| push_columns(row).1))
-    .bind(column(rows, |row| row.last_seen.to_i64()))
-    .execute(connection)
-    .await?;
-    Ok(())
+    rows::change(connection, rows, || {
+        sqlx::query(
+            "INSERT INTO devices_v1 (aci, linked_at, generation, device, registration_id, pni_registration_id,
+                                     fetches_messages, credential_salt, credential_hash, capabilities, name, agent,
+                                     push_service, push_token, last_seen)
+             SELECT aci, linked_at, generation, device, registration_id, pni_registration_id,
+                    fetches_messages, credential_salt, credential_hash, string_to_array(capabilities, ','), name, agent,
+                    push_service, push_token, last_seen
+             FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::smallint[], $5::smallint[], $6::smallint[],
+                         $7::boolean[], $8::text[], $9::text[], $10::text[], $11::bytea[], $12::text[],
+                         $13::text[], $14::text[], $15::bigint[])
+                  AS t(aci, linked_at, generation, device, registration_id, pni_registration_id,
+                       fetches_messages, credential_salt, credential_hash, capabilities, name, agent,
+                       push_service, push_token, last_seen)
+             ON CONFLICT (aci, device) DO UPDATE SET
+                 linked_at = excluded.linked_at, generation = excluded.generation,
+                 registration_id = excluded.registration_id, pni_registration_id = excluded.pni_registration_id,
+                 fetches_messages = excluded.fetches_messages, credential_salt = excluded.credential_salt,
+                 credential_hash = excluded.credential_hash, capabilities = excluded.capabilities,
+                 name = excluded.name, agent = excluded.agent,
+                 push_service = excluded.push_service, push_token = excluded.push_token,
+                 last_seen = excluded.last_seen",
+        )
+        .bind(column(rows, |row| row.aci.uuid()))
+        .bind(column(rows, |row| row.linked_at.to_i64()))
+        .bind(column(rows, |row| generation_column(row.generation)))
+        .bind(column(rows, |row| device_column(row.id)))
+        .bind(column(rows, |row| registration_column(row.registration_id)))
+        .bind(column(rows, |row| row.pni_registration_id.map(registration_column)))
+        .bind(column(rows, |row| row.fetches_messages))
+        .bind(column(rows, |row| row.credential.as_ref().map(|it| &*it.salt)))
+        .bind(column(rows, |row| row.credential.as_ref().map(|it| &*it.hash)))
+        .bind(column(rows, |row| joined(row.capabilities.iter().map(|it| it.name()))))
+        .bind(column(rows, |row| row.name.as_ref().map(AsRef::as_ref)))
+        .bind(column(rows, |row| row.agent.as_deref()))
+        .bind(column(rows, |row| push_columns(row).0))
+        .bind(column(rows, |row| push_columns(row).1))
+        .bind(column(rows, |row| row.last_seen.to_i64()))
+    })
+    .await
 }

@@ -12,6 +12,7 @@ use crate::columns::{
     BoxError, column, device, device_column, generation_column, get, kind_column, service_id,
     timestamp,
 };
+use crate::rows;
 
 /// Reads all of a row but the content.
 pub(super) fn read(row: &PgRow) -> Result<InboxEntry, BoxError> {
@@ -45,17 +46,15 @@ pub(super) async fn wipe_accounts(
     connection: &mut PgConnection,
     accounts: &[(Aci, Generation)],
 ) -> Result<(), sqlx::Error> {
-    if !accounts.is_empty() {
+    rows::change(connection, accounts, || {
         sqlx::query(
             "DELETE FROM inbox_v1 m USING unnest($1::uuid[], $2::bigint[]) AS gone(aci, before)
              WHERE m.aci = gone.aci AND m.generation < gone.before",
         )
         .bind(column(accounts, |(aci, _)| aci.uuid()))
         .bind(column(accounts, |(_, before)| generation_column(*before)))
-        .execute(connection)
-        .await?;
-    }
-    Ok(())
+    })
+    .await
 }
 
 /// Removes what waits for these devices.
@@ -63,7 +62,7 @@ pub(super) async fn wipe_devices(
     connection: &mut PgConnection,
     devices: &[DeviceAddress],
 ) -> Result<(), sqlx::Error> {
-    if !devices.is_empty() {
+    rows::change(connection, devices, || {
         sqlx::query(
             "DELETE FROM inbox_v1 m
              USING unnest($1::uuid[], $2::smallint[], $3::bigint[]) AS gone(aci, device, generation)
@@ -72,10 +71,8 @@ pub(super) async fn wipe_devices(
         .bind(column(devices, |it| it.aci.uuid()))
         .bind(column(devices, |it| device_column(it.device)))
         .bind(column(devices, |it| generation_column(it.generation)))
-        .execute(connection)
-        .await?;
-    }
-    Ok(())
+    })
+    .await
 }
 
 /// Removes these messages, as far as they are there.
@@ -83,7 +80,7 @@ pub(super) async fn remove(
     connection: &mut PgConnection,
     messages: &[(DeviceAddress, MessageGuid)],
 ) -> Result<(), sqlx::Error> {
-    if !messages.is_empty() {
+    rows::change(connection, messages, || {
         sqlx::query(
             "DELETE FROM inbox_v1 m
              USING unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::bigint[])
@@ -95,10 +92,8 @@ pub(super) async fn remove(
         .bind(column(messages, |(it, _)| it.aci.uuid()))
         .bind(column(messages, |(it, _)| device_column(it.device)))
         .bind(column(messages, |(it, _)| generation_column(it.generation)))
-        .execute(connection)
-        .await?;
-    }
-    Ok(())
+    })
+    .await
 }
 
 /// Inserts these messages, except where the mailbox has one of the same guid.

@@ -204,10 +204,9 @@ impl ReadModel for PreKeys {
 
     async fn write(connection: &mut PgConnection, changes: Changes) -> Result<(), sqlx::Error> {
         row::wipe(connection, &changes.wiped).await?;
-        let wanting = changes.drafts.wanting();
-        let mut stocks = row::load(connection, &wanting).await?;
-        row::complete(&mut stocks, wanting);
-        let settled = changes.drafts.settle(stocks);
+        let stocks = row::load(connection, &changes.drafts.wanting()).await?;
+        let empty = |key| Some(Stock::empty(key));
+        let settled = changes.drafts.settle_or(stocks, empty);
         row::store(connection, &settled.stored).await
     }
 }

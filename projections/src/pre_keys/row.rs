@@ -1,7 +1,5 @@
 //! Counts of pre-keys as rows.
 
-use std::collections::BTreeSet;
-
 use events::{Generation, PayloadId, ServiceId};
 use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
@@ -12,6 +10,7 @@ use crate::columns::{
     BoxError, column, count, device, device_column, generation, generation_column, get,
     kind_column, service_id,
 };
+use crate::rows;
 
 /// Reads a row.
 pub(super) fn read(row: &PgRow) -> Result<Stock, BoxError> {
@@ -41,31 +40,18 @@ pub(super) async fn load(
     connection: &mut PgConnection,
     keys: &[Holder],
 ) -> Result<Vec<Stock>, sqlx::Error> {
-    if keys.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows = sqlx::query(
-        "SELECT k.* FROM pre_keys_v1 k
-         JOIN unnest($1::smallint[], $2::uuid[], $3::smallint[], $4::bigint[])
-              AS wanted(kind, identity, device, generation) USING (kind, identity, device, generation)",
-    )
-    .bind(column(keys, |(identity, ..)| kind_column(*identity)))
-    .bind(column(keys, |(identity, ..)| identity.uuid()))
-    .bind(column(keys, |(.., device)| device_column(*device)))
-    .bind(column(keys, |(_, generation, _)| generation_column(*generation)))
-    .fetch_all(connection)
-    .await?;
-    rows.iter()
-        .map(read)
-        .collect::<Result<_, _>>()
-        .map_err(sqlx::Error::Decode)
-}
-
-/// Adds an empty stock for each holder that had no row: the first upload makes one.
-pub(super) fn complete(stocks: &mut Vec<Stock>, wanting: Vec<Holder>) {
-    let found: BTreeSet<_> = stocks.iter().map(|stock| stock.holder).collect();
-    let missing = wanting.into_iter().filter(|holder| !found.contains(holder));
-    stocks.extend(missing.map(Stock::empty));
+    rows::load(connection, keys, read, || {
+        sqlx::query(
+            "SELECT k.* FROM pre_keys_v1 k
+             JOIN unnest($1::smallint[], $2::uuid[], $3::smallint[], $4::bigint[])
+                  AS wanted(kind, identity, device, generation) USING (kind, identity, device, generation)",
+        )
+        .bind(column(keys, |(identity, ..)| kind_column(*identity)))
+        .bind(column(keys, |(identity, ..)| identity.uuid()))
+        .bind(column(keys, |(.., device)| device_column(*device)))
+        .bind(column(keys, |(_, generation, _)| generation_column(*generation)))
+    })
+    .await
 }
 
 /// Removes the rows of identities from before a generation.
@@ -73,19 +59,17 @@ pub(super) async fn wipe(
     connection: &mut PgConnection,
     wiped: &[(ServiceId, Generation)],
 ) -> Result<(), sqlx::Error> {
-    if !wiped.is_empty() {
+    rows::change(connection, wiped, || {
         sqlx::query(
-            "DELETE FROM pre_keys_v1 k
-             USING unnest($1::smallint[], $2::uuid[], $3::bigint[]) AS gone(kind, identity, before)
-             WHERE k.kind = gone.kind AND k.identity = gone.identity AND k.generation < gone.before",
-        )
-        .bind(column(wiped, |(identity, _)| kind_column(*identity)))
-        .bind(column(wiped, |(identity, _)| identity.uuid()))
-        .bind(column(wiped, |(_, before)| generation_column(*before)))
-        .execute(connection)
-        .await?;
-    }
-    Ok(())
+                "DELETE FROM pre_keys_v1 k
+                 USING unnest($1::smallint[], $2::uuid[], $3::bigint[]) AS gone(kind, identity, before)
+                 WHERE k.kind = gone.kind AND k.identity = gone.identity AND k.generation < gone.before",
+            )
+            .bind(column(wiped, |(identity, _)| kind_column(*identity)))
+            .bind(column(wiped, |(identity, _)| identity.uuid()))
+            .bind(column(wiped, |(_, before)| generation_column(*before)))
+    })
+    .await
 }
 
 /// Inserts or replaces these rows.
@@ -93,30 +77,27 @@ pub(super) async fn store(
     connection: &mut PgConnection,
     rows: &[Stock],
 ) -> Result<(), sqlx::Error> {
-    if rows.is_empty() {
-        return Ok(());
-    }
     let number = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
-    sqlx::query(
-        "INSERT INTO pre_keys_v1 (identity, generation, kind, device, ec_total, ec_left, kyber_total, kyber_left,
-                                  ec_page, kyber_page)
-         SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::smallint[], $5::integer[], $6::integer[],
-                              $7::integer[], $8::integer[], $9::uuid[], $10::uuid[])
-         ON CONFLICT (kind, identity, device, generation) DO UPDATE SET
-             ec_total = excluded.ec_total, ec_left = excluded.ec_left, kyber_total = excluded.kyber_total,
-             kyber_left = excluded.kyber_left, ec_page = excluded.ec_page, kyber_page = excluded.kyber_page",
-    )
-    .bind(column(rows, |row| row.holder.0.uuid()))
-    .bind(column(rows, |row| generation_column(row.holder.1)))
-    .bind(column(rows, |row| kind_column(row.holder.0)))
-    .bind(column(rows, |row| device_column(row.holder.2)))
-    .bind(column(rows, |row| number(row.ec.total)))
-    .bind(column(rows, |row| number(row.ec.left)))
-    .bind(column(rows, |row| number(row.kyber.total)))
-    .bind(column(rows, |row| number(row.kyber.left)))
-    .bind(column(rows, |row| row.ec.id.map(|id| id.0)))
-    .bind(column(rows, |row| row.kyber.id.map(|id| id.0)))
-    .execute(connection)
-    .await?;
-    Ok(())
+    rows::change(connection, rows, || {
+        sqlx::query(
+            "INSERT INTO pre_keys_v1 (identity, generation, kind, device, ec_total, ec_left, kyber_total, kyber_left,
+                                      ec_page, kyber_page)
+             SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::smallint[], $5::integer[], $6::integer[],
+                                  $7::integer[], $8::integer[], $9::uuid[], $10::uuid[])
+             ON CONFLICT (kind, identity, device, generation) DO UPDATE SET
+                 ec_total = excluded.ec_total, ec_left = excluded.ec_left, kyber_total = excluded.kyber_total,
+                 kyber_left = excluded.kyber_left, ec_page = excluded.ec_page, kyber_page = excluded.kyber_page",
+        )
+        .bind(column(rows, |row| row.holder.0.uuid()))
+        .bind(column(rows, |row| generation_column(row.holder.1)))
+        .bind(column(rows, |row| kind_column(row.holder.0)))
+        .bind(column(rows, |row| device_column(row.holder.2)))
+        .bind(column(rows, |row| number(row.ec.total)))
+        .bind(column(rows, |row| number(row.ec.left)))
+        .bind(column(rows, |row| number(row.kyber.total)))
+        .bind(column(rows, |row| number(row.kyber.left)))
+        .bind(column(rows, |row| row.ec.id.map(|id| id.0)))
+        .bind(column(rows, |row| row.kyber.id.map(|id| id.0)))
+    })
+    .await
 }

@@ -149,10 +149,9 @@ impl ReadModel for Profiles {
 
     async fn write(connection: &mut PgConnection, changes: Changes) -> Result<(), sqlx::Error> {
         row::clear(connection, &changes.cleared).await?;
-        let wanting = changes.drafts.wanting();
-        let mut versions = row::load(connection, &wanting).await?;
-        row::complete(&mut versions, wanting);
-        let settled = changes.drafts.settle(versions);
+        let versions = row::load(connection, &changes.drafts.wanting()).await?;
+        let empty = |key| Some(Version::empty(key));
+        let settled = changes.drafts.settle_or(versions, empty);
         let (kept, vacant): (Vec<_>, Vec<_>) =
             settled.stored.into_iter().partition(Version::is_something);
         row::delete(connection, &vacant).await?;

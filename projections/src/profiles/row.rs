@@ -1,7 +1,5 @@
 //! Versions of profiles as rows.
 
-use std::collections::BTreeSet;
-
 use events::values::profile::{AvatarKey, ProfileVersion};
 use events::{Aci, PayloadId, Revision};
 use sqlx::PgConnection;
@@ -10,6 +8,7 @@ use uuid::Uuid;
 
 use super::apply::{Key, Version};
 use crate::columns::{BoxError, bytes, column, get};
+use crate::rows;
 
 /// A version as Postgres keeps it: 32 bytes; none for the profile of clients that know no versions.
 pub(super) fn version_column(version: Option<ProfileVersion>) -> Vec<u8> {
@@ -46,39 +45,24 @@ pub(super) async fn load(
     connection: &mut PgConnection,
     keys: &[Key],
 ) -> Result<Vec<Version>, sqlx::Error> {
-    if keys.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows = sqlx::query(
-        "SELECT p.* FROM profiles_v1 p
-         JOIN unnest($1::uuid[], $2::bytea[]) AS wanted(aci, version) USING (aci, version)",
-    )
-    .bind(column(keys, |(aci, _)| aci.uuid()))
-    .bind(column(keys, |(_, version)| version_column(*version)))
-    .fetch_all(connection)
-    .await?;
-    rows.iter()
-        .map(read)
-        .collect::<Result<_, _>>()
-        .map_err(sqlx::Error::Decode)
-}
-
-/// Adds an empty version for each that had no row: whatever happens to it first makes one.
-pub(super) fn complete(versions: &mut Vec<Version>, wanting: Vec<Key>) {
-    let found: BTreeSet<_> = versions.iter().map(|version| version.key).collect();
-    let missing = wanting.into_iter().filter(|key| !found.contains(key));
-    versions.extend(missing.map(Version::empty));
+    rows::load(connection, keys, read, || {
+        sqlx::query(
+            "SELECT p.* FROM profiles_v1 p
+             JOIN unnest($1::uuid[], $2::bytea[]) AS wanted(aci, version) USING (aci, version)",
+        )
+        .bind(column(keys, |(aci, _)| aci.uuid()))
+        .bind(column(keys, |(_, version)| version_column(*version)))
+    })
+    .await
 }
 
 /// Removes all versions of these accounts.
 pub(super) async fn clear(connection: &mut PgConnection, acis: &[Aci]) -> Result<(), sqlx::Error> {
-    if !acis.is_empty() {
+    rows::change(connection, acis, || {
         sqlx::query("DELETE FROM profiles_v1 WHERE aci = ANY($1)")
             .bind(column(acis, |aci| aci.uuid()))
-            .execute(connection)
-            .await?;
-    }
-    Ok(())
+    })
+    .await
 }
 
 /// Removes the rows of these versions, as far as there are any.
@@ -86,17 +70,15 @@ pub(super) async fn delete(
     connection: &mut PgConnection,
     versions: &[Version],
 ) -> Result<(), sqlx::Error> {
-    if !versions.is_empty() {
+    rows::change(connection, versions, || {
         sqlx::query(
             "DELETE FROM profiles_v1 p USING unnest($1::uuid[], $2::bytea[]) AS gone(aci, version)
              WHERE p.aci = gone.aci AND p.version = gone.version",
         )
         .bind(column(versions, |version| version.key.0.uuid()))
         .bind(column(versions, |version| version_column(version.key.1)))
-        .execute(connection)
-        .await?;
-    }
-    Ok(())
+    })
+    .await
 }
 
 /// Inserts or replaces these rows.
@@ -104,24 +86,21 @@ pub(super) async fn store(
     connection: &mut PgConnection,
     rows: &[Version],
 ) -> Result<(), sqlx::Error> {
-    if rows.is_empty() {
-        return Ok(());
-    }
     let revision = |revision: Revision| i64::try_from(revision.0).unwrap_or(i64::MAX);
-    sqlx::query(
-        "INSERT INTO profiles_v1 (aci, written, fields, version, commitment, avatar)
-         SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::bytea[], $5::bytea[], $6::text[])
-         ON CONFLICT (aci, version) DO UPDATE SET
-             written = excluded.written, fields = excluded.fields, commitment = excluded.commitment,
-             avatar = excluded.avatar",
-    )
-    .bind(column(rows, |row| row.key.0.uuid()))
-    .bind(column(rows, |row| row.written.map(revision)))
-    .bind(column(rows, |row| row.fields.map(|fields| fields.0)))
-    .bind(column(rows, |row| version_column(row.key.1)))
-    .bind(column(rows, |row| row.commitment.as_ref().map(AsRef::as_ref)))
-    .bind(column(rows, |row| row.avatar.map(String::from)))
-    .execute(connection)
-    .await?;
-    Ok(())
+    rows::change(connection, rows, || {
+        sqlx::query(
+            "INSERT INTO profiles_v1 (aci, written, fields, version, commitment, avatar)
+             SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::bytea[], $5::bytea[], $6::text[])
+             ON CONFLICT (aci, version) DO UPDATE SET
+                 written = excluded.written, fields = excluded.fields, commitment = excluded.commitment,
+                 avatar = excluded.avatar",
+        )
+        .bind(column(rows, |row| row.key.0.uuid()))
+        .bind(column(rows, |row| row.written.map(revision)))
+        .bind(column(rows, |row| row.fields.map(|fields| fields.0)))
+        .bind(column(rows, |row| version_column(row.key.1)))
+        .bind(column(rows, |row| row.commitment.as_ref().map(AsRef::as_ref)))
+        .bind(column(rows, |row| row.avatar.map(String::from)))
+    })
+    .await
 }

@@ -7,6 +7,7 @@ use sqlx::postgres::PgRow;
 
 use super::{Checks, Sends, VerificationSession};
 use crate::columns::{BoxError, column, count, get, joined, optional_timestamp, timestamp};
+use crate::rows;
 
 const PUSH_CHALLENGE: &str = "pushChallenge";
 const CAPTCHA: &str = "captcha";
@@ -74,17 +75,11 @@ pub(super) async fn load(
     connection: &mut PgConnection,
     keys: &[SessionId],
 ) -> Result<Vec<VerificationSession>, sqlx::Error> {
-    if keys.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows = sqlx::query("SELECT * FROM verification_sessions_v1 WHERE session = ANY($1)")
-        .bind(column(keys, |session| session.uuid()))
-        .fetch_all(connection)
-        .await?;
-    rows.iter()
-        .map(read)
-        .collect::<Result<_, _>>()
-        .map_err(sqlx::Error::Decode)
+    rows::load(connection, keys, read, || {
+        sqlx::query("SELECT * FROM verification_sessions_v1 WHERE session = ANY($1)")
+            .bind(column(keys, |session| session.uuid()))
+    })
+    .await
 }
 
 /// Removes all sessions about these numbers.
@@ -92,13 +87,11 @@ pub(super) async fn wipe(
     connection: &mut PgConnection,
     numbers: &[Pni],
 ) -> Result<(), sqlx::Error> {
-    if !numbers.is_empty() {
+    rows::change(connection, numbers, || {
         sqlx::query("DELETE FROM verification_sessions_v1 WHERE pni = ANY($1)")
             .bind(column(numbers, |pni| pni.uuid()))
-            .execute(connection)
-            .await?;
-    }
-    Ok(())
+    })
+    .await
 }
 
 /// Removes these sessions.
@@ -106,13 +99,11 @@ pub(super) async fn delete(
     connection: &mut PgConnection,
     keys: &[SessionId],
 ) -> Result<(), sqlx::Error> {
-    if !keys.is_empty() {
+    rows::change(connection, keys, || {
         sqlx::query("DELETE FROM verification_sessions_v1 WHERE session = ANY($1)")
             .bind(column(keys, |session| session.uuid()))
-            .execute(connection)
-            .await?;
-    }
-    Ok(())
+    })
+    .await
 }
 
 /// Inserts or replaces these sessions.
@@ -120,54 +111,51 @@ pub(super) async fn store(
     connection: &mut PgConnection,
     rows: &[VerificationSession],
 ) -> Result<(), sqlx::Error> {
-    if rows.is_empty() {
-        return Ok(());
-    }
     let number = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
     let millis = |at: Option<Timestamp>| at.map(Timestamp::to_i64);
     let names = |proofs: &[Proof]| joined(proofs.iter().copied().map(name));
-    sqlx::query(
-        "INSERT INTO verification_sessions_v1 (session, pni, as_of, started_at, last_action_at, first_sms_at,
-             last_sms_at, first_voice_at, last_voice_at, last_check_at, sms_count, voice_count, check_count,
-             sms_closed, voice_closed, verified, required, submitted, number)
-         SELECT session, pni, as_of, started_at, last_action_at, first_sms_at,
-             last_sms_at, first_voice_at, last_voice_at, last_check_at, sms_count, voice_count, check_count,
-             sms_closed, voice_closed, verified, string_to_array(required, ','), string_to_array(submitted, ','), number
-         FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
-                     $8::bigint[], $9::bigint[], $10::bigint[], $11::integer[], $12::integer[], $13::integer[],
-                     $14::boolean[], $15::boolean[], $16::boolean[], $17::text[], $18::text[], $19::text[])
-              AS t(session, pni, as_of, started_at, last_action_at, first_sms_at,
-                   last_sms_at, first_voice_at, last_voice_at, last_check_at, sms_count, voice_count, check_count,
-                   sms_closed, voice_closed, verified, required, submitted, number)
-         ON CONFLICT (session) DO UPDATE SET
-             pni = excluded.pni, as_of = excluded.as_of, started_at = excluded.started_at,
-             last_action_at = excluded.last_action_at, first_sms_at = excluded.first_sms_at,
-             last_sms_at = excluded.last_sms_at, first_voice_at = excluded.first_voice_at,
-             last_voice_at = excluded.last_voice_at, last_check_at = excluded.last_check_at,
-             sms_count = excluded.sms_count, voice_count = excluded.voice_count, check_count = excluded.check_count,
-             sms_closed = excluded.sms_closed, voice_closed = excluded.voice_closed, verified = excluded.verified,
-             required = excluded.required, submitted = excluded.submitted, number = excluded.number",
-    )
-    .bind(column(rows, |row| row.id.uuid()))
-    .bind(column(rows, |row| row.pni.uuid()))
-    .bind(column(rows, |row| row.as_of.to_i64()))
-    .bind(column(rows, |row| row.started_at.to_i64()))
-    .bind(column(rows, |row| row.last_action_at.to_i64()))
-    .bind(column(rows, |row| millis(row.sms.first)))
-    .bind(column(rows, |row| millis(row.sms.last)))
-    .bind(column(rows, |row| millis(row.voice.first)))
-    .bind(column(rows, |row| millis(row.voice.last)))
-    .bind(column(rows, |row| millis(row.checks.and_then(|it| it.last))))
-    .bind(column(rows, |row| number(row.sms.count)))
-    .bind(column(rows, |row| number(row.voice.count)))
-    .bind(column(rows, |row| row.checks.map(|it| number(it.count))))
-    .bind(column(rows, |row| row.sms.closed))
-    .bind(column(rows, |row| row.voice.closed))
-    .bind(column(rows, |row| row.verified))
-    .bind(column(rows, |row| names(&row.required)))
-    .bind(column(rows, |row| names(&row.submitted)))
-    .bind(column(rows, |row| row.number.as_ref().map(E164::as_str)))
-    .execute(connection)
-    .await?;
-    Ok(())
+    rows::change(connection, rows, || {
+        sqlx::query(
+            "INSERT INTO verification_sessions_v1 (session, pni, as_of, started_at, last_action_at, first_sms_at,
+                 last_sms_at, first_voice_at, last_voice_at, last_check_at, sms_count, voice_count, check_count,
+                 sms_closed, voice_closed, verified, required, submitted, number)
+             SELECT session, pni, as_of, started_at, last_action_at, first_sms_at,
+                 last_sms_at, first_voice_at, last_voice_at, last_check_at, sms_count, voice_count, check_count,
+                 sms_closed, voice_closed, verified, string_to_array(required, ','), string_to_array(submitted, ','), number
+             FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+                         $8::bigint[], $9::bigint[], $10::bigint[], $11::integer[], $12::integer[], $13::integer[],
+                         $14::boolean[], $15::boolean[], $16::boolean[], $17::text[], $18::text[], $19::text[])
+                  AS t(session, pni, as_of, started_at, last_action_at, first_sms_at,
+                       last_sms_at, first_voice_at, last_voice_at, last_check_at, sms_count, voice_count, check_count,
+                       sms_closed, voice_closed, verified, required, submitted, number)
+             ON CONFLICT (session) DO UPDATE SET
+                 pni = excluded.pni, as_of = excluded.as_of, started_at = excluded.started_at,
+                 last_action_at = excluded.last_action_at, first_sms_at = excluded.first_sms_at,
+                 last_sms_at = excluded.last_sms_at, first_voice_at = excluded.first_voice_at,
+                 last_voice_at = excluded.last_voice_at, last_check_at = excluded.last_check_at,
+                 sms_count = excluded.sms_count, voice_count = excluded.voice_count, check_count = excluded.check_count,
+                 sms_closed = excluded.sms_closed, voice_closed = excluded.voice_closed, verified = excluded.verified,
+                 required = excluded.required, submitted = excluded.submitted, number = excluded.number",
+        )
+        .bind(column(rows, |row| row.id.uuid()))
+        .bind(column(rows, |row| row.pni.uuid()))
+        .bind(column(rows, |row| row.as_of.to_i64()))
+        .bind(column(rows, |row| row.started_at.to_i64()))
+        .bind(column(rows, |row| row.last_action_at.to_i64()))
+        .bind(column(rows, |row| millis(row.sms.first)))
+        .bind(column(rows, |row| millis(row.sms.last)))
+        .bind(column(rows, |row| millis(row.voice.first)))
+        .bind(column(rows, |row| millis(row.voice.last)))
+        .bind(column(rows, |row| millis(row.checks.and_then(|it| it.last))))
+        .bind(column(rows, |row| number(row.sms.count)))
+        .bind(column(rows, |row| number(row.voice.count)))
+        .bind(column(rows, |row| row.checks.map(|it| number(it.count))))
+        .bind(column(rows, |row| row.sms.closed))
+        .bind(column(rows, |row| row.voice.closed))
+        .bind(column(rows, |row| row.verified))
+        .bind(column(rows, |row| names(&row.required)))
+        .bind(column(rows, |row| names(&row.submitted)))
+        .bind(column(rows, |row| row.number.as_ref().map(E164::as_str)))
+    })
+    .await
 }

@@ -22,6 +22,7 @@ use http::StatusCode;
 use projections::{Model, QueryError};
 use serde::{Deserialize, Serialize};
 
+use super::wire::WrittenFields;
 use crate::http::extract::{Authenticated, Json};
 use crate::http::layers::Asked;
 use crate::http::problem::Problem;
@@ -31,7 +32,7 @@ use crate::limits;
 use crate::ports::{ObjectKey, Upload};
 use crate::state::Api;
 
-/// The body. Ciphertext is base64.
+/// The body.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SetProfileRequest {
@@ -40,21 +41,9 @@ pub struct SetProfileRequest {
     /// What the owner publishes about the profile key: 97 bytes.
     #[schema(value_type = Option<String>)]
     pub commitment: Option<Base64<Vec<u8>, Padded>>,
-    /// The name.
-    #[schema(value_type = Option<String>)]
-    pub name: Option<Base64<Vec<u8>, Padded>>,
-    /// A text.
-    #[schema(value_type = Option<String>)]
-    pub about: Option<Base64<Vec<u8>, Padded>>,
-    /// An emoji beside the text.
-    #[schema(value_type = Option<String>)]
-    pub about_emoji: Option<Base64<Vec<u8>, Padded>>,
-    /// Where payments go.
-    #[schema(value_type = Option<String>)]
-    pub payment_address: Option<Base64<Vec<u8>, Padded>>,
-    /// Whether the owner's number is shown.
-    #[schema(value_type = Option<String>)]
-    pub phone_number_sharing: Option<Base64<Vec<u8>, Padded>>,
+    /// What stands on it.
+    #[serde(flatten)]
+    pub written: WrittenFields,
     /// Whether the profile has a picture.
     pub avatar: Option<bool>,
     /// Whether it is the one that this version has already.
@@ -89,17 +78,8 @@ impl SetProfileRequest {
             (Some(true), _) => Picture::New,
             _ => Picture::None,
         };
-        let bytes =
-            |field: Option<Base64<Vec<u8>, Padded>>| field.map_or_else(Vec::new, |bytes| bytes.0);
         let commitment = self.commitment.map(read_commitment).transpose()?;
-        let fields = ProfileFields {
-            name: bytes(self.name),
-            about: bytes(self.about),
-            about_emoji: bytes(self.about_emoji),
-            payment_address: bytes(self.payment_address),
-            phone_number_sharing: bytes(self.phone_number_sharing),
-            data: Vec::new(),
-        };
+        let fields = ProfileFields::from(self.written);
         check_lengths(&fields, versioned, &mut violations);
         violations.refuse()?;
         Ok(Parsed {

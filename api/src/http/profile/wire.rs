@@ -79,10 +79,10 @@ pub struct BadgeSvg {
     pub dark: String,
 }
 
-/// What stands in one version of a profile.
+/// What the owner writes on a version: ciphertext, as base64.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct VersionFields {
+#[serde(rename_all = "camelCase", default)]
+pub struct WrittenFields {
     /// The name.
     #[schema(value_type = Option<String>)]
     pub name: Option<Base64<Vec<u8>, Padded>>,
@@ -92,12 +92,21 @@ pub struct VersionFields {
     /// An emoji beside the text.
     #[schema(value_type = Option<String>)]
     pub about_emoji: Option<Base64<Vec<u8>, Padded>>,
-    /// Where payments go; only in the current version.
+    /// Where payments go; shown in the current version only.
     #[schema(value_type = Option<String>)]
     pub payment_address: Option<Base64<Vec<u8>, Padded>>,
     /// Whether the owner's number is shown.
     #[schema(value_type = Option<String>)]
     pub phone_number_sharing: Option<Base64<Vec<u8>, Padded>>,
+}
+
+/// What stands in one version of a profile.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionFields {
+    /// What the owner wrote.
+    #[serde(flatten)]
+    pub written: WrittenFields,
     /// Where the picture is.
     #[schema(value_type = Option<String>)]
     pub avatar: Option<AvatarKey>,
@@ -169,6 +178,21 @@ impl ShownCapabilities {
     }
 }
 
+impl From<WrittenFields> for ProfileFields {
+    fn from(written: WrittenFields) -> Self {
+        let bytes =
+            |field: Option<Base64<Vec<u8>, Padded>>| field.map_or_else(Vec::new, |bytes| bytes.0);
+        Self {
+            name: bytes(written.name),
+            about: bytes(written.about),
+            about_emoji: bytes(written.about_emoji),
+            payment_address: bytes(written.payment_address),
+            phone_number_sharing: bytes(written.phone_number_sharing),
+            data: Vec::new(),
+        }
+    }
+}
+
 impl From<StoredProfile> for VersionFields {
     fn from(stored: StoredProfile) -> Self {
         let field = |bytes: Vec<u8>| (!bytes.is_empty()).then(|| Base64::new(bytes));
@@ -181,11 +205,13 @@ impl From<StoredProfile> for VersionFields {
             data: _,
         } = stored.fields.unwrap_or_default();
         Self {
-            name: field(name),
-            about: field(about),
-            about_emoji: field(about_emoji),
-            payment_address: field(payment_address).filter(|_| stored.current),
-            phone_number_sharing: field(phone_number_sharing),
+            written: WrittenFields {
+                name: field(name),
+                about: field(about),
+                about_emoji: field(about_emoji),
+                payment_address: field(payment_address).filter(|_| stored.current),
+                phone_number_sharing: field(phone_number_sharing),
+            },
             avatar: stored.avatar,
         }
     }

@@ -1,0 +1,35 @@
+//! Samples of events of what operators do.
+
+use events::Position;
+use events::operator::{EventParked, EventUnparked, LogExported, OperatorEvent, ProjectionRebuilt};
+
+pub(super) fn samples() -> Vec<OperatorEvent> {
+    vec![
+        ProjectionRebuilt {
+            model: "inbox".into(),
+            version: 1,
+            events: 1_000_000,
+            through: Position(1_000_000),
+        }
+        .into(),
+        EventParked {
+            model: "inbox".into(),
+            position: Position(7),
+            reason: "a bad row".into(),
+        }
+        .into(),
+        EventUnparked {
+            model: "inbox".into(),
+            position: Position(7),
+            reason: "repaired".into(),
+        }
+        .into(),
+        LogExported {
+            through: Position(7),
+            events: 7,
+            whole: true,
+            secrets: false,
+        }
+        .into(),
+    ]
+}

@@ -107,7 +107,7 @@ const GRPC_CALLS: [(&str, bool); 9] = [
     ("AccountsAnonymousCheckAccountExistence.2", true),
     ("MessagesAnonymousSendMultiRecipientMessage.2", true),
     ("MessagesAnonymousSendSingleRecipientMessage", true),
-    ("AttachmentsGetUploadForm", false),
+    ("AttachmentsGetUploadForm", true),
     ("MessagesSendMessage", true),
     ("BackupsAnonymousGetUploadForm", false),
     ("KeyTransparencyQueryServiceSearchV2", false),

@@ -21,11 +21,17 @@ use super::layers::{
 };
 use super::proto::account::accounts_anonymous_server::AccountsAnonymousServer;
 use super::proto::account::accounts_server::AccountsServer;
+use super::proto::attachments::attachments_server::AttachmentsServer;
+use super::proto::challenge::challenge_server::ChallengeServer;
+use super::proto::credentials::credentials_anonymous_server::CredentialsAnonymousServer;
+use super::proto::credentials::credentials_server::CredentialsServer;
 use super::proto::device::devices_server::DevicesServer;
 use super::proto::keys::keys_anonymous_server::KeysAnonymousServer;
 use super::proto::keys::keys_server::KeysServer;
 use super::proto::messages::messages_anonymous_server::MessagesAnonymousServer;
 use super::proto::messages::messages_server::MessagesServer;
+use super::proto::profile::profile_anonymous_server::ProfileAnonymousServer;
+use super::proto::profile::profile_server::ProfileServer;
 use super::proto::remoteconfiguration::remote_configuration_server::RemoteConfigurationServer;
 use super::{Door, proto, status};
 use crate::http::problem::Problem;
@@ -96,9 +102,13 @@ pub(crate) fn router(api: &Api) -> Router {
     let door = Door(api.clone());
     let devices = Router::new();
     let devices = offer(devices, AccountsServer::new(door.clone()));
+    let devices = offer(devices, AttachmentsServer::new(door.clone()));
+    let devices = offer(devices, ChallengeServer::new(door.clone()));
+    let devices = offer(devices, CredentialsServer::new(door.clone()));
     let devices = offer(devices, DevicesServer::new(door.clone()));
     let devices = offer(devices, KeysServer::new(door.clone()));
     let devices = offer(devices, MessagesServer::new(door.clone()));
+    let devices = offer(devices, ProfileServer::new(door.clone()));
     let devices = offer(devices, RemoteConfigurationServer::new(door.clone()));
     let too_old = from_fn_with_state(api.clone(), new_enough);
     let devices = devices
@@ -107,6 +117,8 @@ pub(crate) fn router(api: &Api) -> Router {
 
     let anonymous = Router::new();
     let anonymous = offer(anonymous, AccountsAnonymousServer::new(door.clone()));
+    let anonymous = offer(anonymous, CredentialsAnonymousServer::new(door.clone()));
+    let anonymous = offer(anonymous, ProfileAnonymousServer::new(door.clone()));
     let anonymous = offer(anonymous, KeysAnonymousServer::new(door.clone()));
     let anonymous = offer(anonymous, MessagesAnonymousServer::new(door));
     let anonymous = anonymous

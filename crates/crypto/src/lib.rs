@@ -14,6 +14,7 @@ pub mod sealing;
 pub mod secrets;
 pub mod token_hash;
 pub mod totp;
+pub mod tuple_hash;
 pub mod username;
 pub mod xeddsa;
 pub mod zk;

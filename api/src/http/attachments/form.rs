@@ -48,7 +48,7 @@ fn length(parameters: FormParameters, most: u64) -> Result<u64, Problem> {
 }
 
 /// Counts the form, and its bytes if they were said. What is refused for its bytes is not counted as a form.
-async fn count(api: &Api, account: &str, bytes: Option<u64>) -> Result<(), Problem> {
+pub(crate) async fn count(api: &Api, account: &str, bytes: Option<u64>) -> Result<(), Problem> {
     let limits = &api.limits;
     limits.take(Limit::AttachmentCreate, account).await?;
     let bytes = limits.take_many(Limit::AttachmentCreateBytes, account, bytes.unwrap_or(0));

@@ -86,7 +86,8 @@ impl Api {
 /// What the captcha that was asked for here says it was solved for.
 const ACTION: &str = "challenge";
 
-async fn is_solved(api: &Api, captcha: &str) -> Result<bool, Problem> {
+/// Whether a captcha is solved, and for this.
+pub(crate) async fn is_solved(api: &Api, captcha: &str) -> Result<bool, Problem> {
     let captcha: CaptchaToken = captcha
         .parse()
         .map_err(|_| Problem::bad_request("not in the form of a captcha"))?;

@@ -97,7 +97,8 @@ async fn form(
     })
 }
 
-async fn forms(api: &Api, count: u16) -> Result<PackFormResponse, ObjectsUnavailable> {
+/// Forms for a pack of so many stickers, and its manifest.
+pub(crate) async fn forms(api: &Api, count: u16) -> Result<PackFormResponse, ObjectsUnavailable> {
     let pack = api.entropy.bytes();
     let manifest = ObjectKey::sticker_manifest(pack);
     let manifest = form(api, -1, manifest, limits::STICKER_MANIFEST).await?;

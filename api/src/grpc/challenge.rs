@@ -1,0 +1,67 @@
+//! `challenge.Challenge`: a device answers a challenge.
+//!
+//! | status | when |
+//! |---|---|
+//! | 3 | no answer, or none in the form of a captcha |
+//! | 14 | the captcha cannot be judged at the moment |
+//! | 16 | no or wrong credentials |
+//!
+//! That an answer is wrong is an outcome.
+
+use commands::account::meet_challenge::MeetChallenge;
+use events::account::ChallengeAnswer;
+use http::StatusCode;
+use tonic::{Request, Response, Status};
+
+use super::call::{DeviceCall, at};
+use super::proto::challenge::answer_challenge_request::Request as Answer;
+use super::proto::challenge::challenge_server::Challenge;
+use super::proto::challenge::{AnswerChallengeRequest, AnswerChallengeResponse};
+use super::{Door, status};
+use crate::http::challenge::answer::is_solved;
+use crate::http::extract::Authenticated;
+
+#[tonic::async_trait]
+impl Challenge for Door {
+    async fn handle_challenge_response(
+        &self,
+        request: Request<AnswerChallengeRequest>,
+    ) -> Result<Response<AnswerChallengeResponse>, Status> {
+        let DeviceCall {
+            caller,
+            context,
+            message,
+            ..
+        } = DeviceCall::of(request);
+        let (right, answer) = match message.request {
+            Some(Answer::Push(push)) => {
+                let device = Authenticated { address: caller };
+                let right = self.0.is_pushed_challenge(&device, &push.challenge).await;
+                let right = right.map_err(|error| status::failed(&error))?;
+                (right, ChallengeAnswer::Push)
+            }
+            Some(Answer::Captcha(captcha)) => {
+                let right = is_solved(&self.0, &captcha.captcha).await;
+                let right = right.map_err(|problem| match problem.status() {
+                    StatusCode::BAD_REQUEST => status::violated("captcha", "must be a captcha"),
+                    _ => status::of_problem(&problem),
+                })?;
+                (right, ChallengeAnswer::Captcha)
+            }
+            None => return Err(status::violated("request", "must be set")),
+        };
+        if !right {
+            return Ok(Response::new(AnswerChallengeResponse { success: false }));
+        }
+        let command = MeetChallenge {
+            aci: caller.aci,
+            device: caller.device,
+            answer,
+        };
+        let met = self.0.executor.execute(&command, &context).await;
+        let met = status::decided(met)?.unwrap_or_else(|never| match never {});
+        self.0.spam.answered(caller.aci);
+        let position = self.0.settled(&met, &[]).await;
+        Ok(at(position, AnswerChallengeResponse { success: true }))
+    }
+}

@@ -5,6 +5,7 @@ mod devices;
 mod keys;
 mod mailbox;
 mod messages;
+mod settings;
 mod three_doors;
 mod tools;
 mod walk;

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use commands::profile::set_avatar::{SetAvatar, SetAvatarRefused};
 use commands::profile::set_profile::{AvatarChange, ProfileForm, SetProfile, SetProfileRefused};
 use crypto::zk::profile::Commitment;
-use events::PayloadDigest;
+use events::payload::PayloadDigest;
 use events::values::profile::{AvatarKey, ProfileFields, ProfileKeyCommitment};
 use projections::Model;
 use tonic::{Request, Response, Status};

@@ -24,6 +24,9 @@ pub const MESSAGE_CONTENT: usize = 98_304;
 /// The body of a batch of identities: a thousand take about 90 KiB of JSON.
 pub const IDENTITY_CHECK_BODY: usize = 256 * 1024;
 
+/// The message of a call over gRPC, with its length before it: 4 MiB, which also is what official clients read.
+pub const CALL: usize = 4 * 1024 * 1024 + 5;
+
 /// The manifest of a pack of stickers.
 pub const STICKER_MANIFEST: u64 = 10 * 1024;
 

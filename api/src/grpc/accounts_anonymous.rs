@@ -3,6 +3,8 @@
 //! | call | status | when |
 //! |---|---|---|
 //! | all | 3 | credentials are shown; a field breaks its rule |
+//! | all but `GetCapabilities` | 8 | too many calls from one address |
+//! | `GetCapabilities` | 3 | nothing is shown; a malformed token |
 //!
 //! That there is no such account or link is an outcome.
 
@@ -21,6 +23,7 @@ use super::proto::account::{
 use super::proto::errors::NotFound;
 use super::usernames::hash;
 use super::{Door, ids, status};
+use crate::limits::rates::Limit;
 
 #[tonic::async_trait]
 impl AccountsAnonymous for Door {
@@ -29,6 +32,8 @@ impl AccountsAnonymous for Door {
         request: Request<CheckAccountExistenceRequest>,
     ) -> Result<Response<CheckAccountExistenceResponse>, Status> {
         let call = AnonymousCall::of(request);
+        self.count_by_address(Limit::CheckAccountExistence, &call)
+            .await?;
         let account = ids::service_id(call.message.service_identifier)?;
         let exists = self.0.queries.accounts().exists(account).await;
         Ok(Response::new(CheckAccountExistenceResponse {
@@ -41,6 +46,7 @@ impl AccountsAnonymous for Door {
         request: Request<LookupUsernameHashRequest>,
     ) -> Result<Response<LookupUsernameHashResponse>, Status> {
         let call = AnonymousCall::of(request);
+        self.count_by_address(Limit::UsernameLookup, &call).await?;
         let hash = hash(&call.message.username_hash)?;
         let found = self.0.queries.accounts().by_username(hash).await;
         let outcome = match found.map_err(status::unanswered)? {
@@ -57,6 +63,8 @@ impl AccountsAnonymous for Door {
         request: Request<LookupUsernameLinkRequest>,
     ) -> Result<Response<LookupUsernameLinkResponse>, Status> {
         let call = AnonymousCall::of(request);
+        self.count_by_address(Limit::UsernameLinkLookup, &call)
+            .await?;
         let handle = Uuid::from_slice(&call.message.username_link_handle)
             .map_err(|_| status::violated("username_link_handle", "must have a size of 16"))?;
         let handle = LinkHandle::from_uuid(handle);

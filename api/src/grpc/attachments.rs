@@ -23,6 +23,7 @@ use super::proto::errors::FailedPrecondition;
 use super::{Door, status};
 use crate::http::attachments::form::count;
 use crate::http::stickers::form::{StickerForm, forms};
+use crate::limits::rates::Limit;
 use crate::ports::objects::{ObjectKey, Upload};
 
 fn sticker(form: StickerForm) -> S3UploadForm {
@@ -75,7 +76,9 @@ impl Attachments for Door {
         &self,
         request: Request<GetStickerUploadFormRequest>,
     ) -> Result<Response<GetStickerUploadFormResponse>, Status> {
-        let count = u16::try_from(DeviceCall::of(request).message.sticker_count)
+        let call = DeviceCall::of(request);
+        self.count_by_account(Limit::StickerPack, &call).await?;
+        let count = u16::try_from(call.message.sticker_count)
             .map_err(|_| status::violated("sticker_count", "must be between 1 and 201"))?;
         let pack = forms(&self.0, count).await;
         let pack = pack.map_err(|error| status::failed(&error))?;

@@ -4,10 +4,12 @@ use commands::RequestContext;
 use events::Actor;
 use events::ids::DeviceAddress;
 use tonic::metadata::{AsciiMetadataKey, MetadataMap};
-use tonic::{Request, Response};
+use tonic::{Request, Response, Status};
 
-use crate::http::extract::Authenticated;
+use super::{Door, status};
+use crate::http::extract::{Authenticated, ClientAddress};
 use crate::http::layers::Asked;
+use crate::limits::rates::Limit;
 use crate::state::EventPosition;
 
 /// A call by a device that has proved who it is.
@@ -43,6 +45,8 @@ impl<T> DeviceCall<T> {
 pub(crate) struct AnonymousCall<T> {
     /// For commands on nobody's authority.
     pub(crate) context: RequestContext,
+    /// Where the call comes from.
+    pub(crate) address: Option<ClientAddress>,
     /// What they ask.
     pub(crate) message: T,
 }
@@ -54,8 +58,37 @@ impl<T> AnonymousCall<T> {
         let asked: &Asked = extensions.get().expect("the outermost layer put it there");
         Self {
             context: asked.by(Actor::Anonymous),
+            address: extensions.get().copied(),
             message,
         }
+    }
+}
+
+impl Door {
+    /// Counts a call by the account that makes it.
+    pub(super) async fn count_by_account<T>(
+        &self,
+        limit: Limit,
+        call: &DeviceCall<T>,
+    ) -> Result<(), Status> {
+        self.count_by(limit, &call.caller.aci.to_string()).await
+    }
+
+    /// Counts a call by where it comes from. What comes from nowhere cannot be counted.
+    pub(super) async fn count_by_address<T>(
+        &self,
+        limit: Limit,
+        call: &AnonymousCall<T>,
+    ) -> Result<(), Status> {
+        let nowhere = || status::unavailable("the caller has no address");
+        let address = call.address.ok_or_else(nowhere)?;
+        self.count_by(limit, &address.bucket()).await
+    }
+
+    /// Counts a call.
+    pub(super) async fn count_by(&self, limit: Limit, key: &str) -> Result<(), Status> {
+        let counted = self.0.limits.take(limit, key).await;
+        counted.map_err(status::limited)
     }
 }
 

@@ -3,6 +3,7 @@
 //! | call | status | when |
 //! |---|---|---|
 //! | all | 16 | no or wrong credentials; the account is gone |
+//! | `GetExternalServiceCredentials`, `GetCreateCallLinkCredentials` | 8 | too many of them |
 //! | `GetExternalServiceCredentials` | 3 | no such service |
 //! | `GetDeliveryCertificate` | 3 | the account has no identity key |
 //! | `GetGroupCredentials` | 3 | days that are not given out |
@@ -23,6 +24,7 @@ use super::proto::credentials::{
 use super::{Door, status};
 use crate::issuing::delivery::NoCertificate;
 use crate::issuing::group::NoCredentials;
+use crate::limits::rates::Limit;
 
 fn daily(issued: Vec<(Day, Vec<u8>)>) -> Vec<CredentialAndRedemptionTime> {
     let one = |(day, credential): (Day, Vec<u8>)| CredentialAndRedemptionTime {
@@ -58,6 +60,8 @@ impl Credentials for Door {
                 return Err(status::violated("externalService", "must be specified"));
             }
         };
+        self.count_by_account(Limit::ExternalServiceCredentials, &call)
+            .await?;
         let credentials = service.issue(call.caller.aci, self.0.clock.now());
         Ok(Response::new(GetExternalServiceCredentialsResponse {
             username: credentials.username,

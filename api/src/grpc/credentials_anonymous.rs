@@ -1,5 +1,5 @@
 //! `credentials.CredentialsAnonymous`: which of the credentials for secure value recovery that a client found are of use.
-//! 3 if credentials are shown, or for none or more than ten of them.
+//! 3 if credentials are shown, or for none or more than ten of them; 8 for too many calls from one address.
 
 use crypto::external::TokenVerdict;
 use events::E164;
@@ -11,6 +11,7 @@ use super::proto::credentials::{
     AuthCheckResult, CheckSvrCredentialsRequest, CheckSvrCredentialsResponse,
 };
 use super::{Door, status};
+use crate::limits::rates::Limit;
 
 fn verdict(verdict: TokenVerdict) -> AuthCheckResult {
     match verdict {
@@ -28,6 +29,7 @@ impl CredentialsAnonymous for Door {
         request: Request<CheckSvrCredentialsRequest>,
     ) -> Result<Response<CheckSvrCredentialsResponse>, Status> {
         let call = AnonymousCall::of(request);
+        self.count_by_address(Limit::BackupAuthCheck, &call).await?;
         let number = call.message.number.parse::<E164>().ok();
         let verdicts = self
             .0

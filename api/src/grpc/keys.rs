@@ -3,6 +3,7 @@
 //! | call | status | when |
 //! |---|---|---|
 //! | all | 16 | no or wrong credentials; the device is gone |
+//! | `GetPreKeys` | 8 | too many of one target |
 //! | `GetPreKeys` | 3 | no identifier, or none that can be; no number of a device |
 //! | `Set…` | 3 | another identity; no key, more than 100 of them, a bad one, a signature that does not fit; no number |
 //!
@@ -29,6 +30,8 @@ use super::proto::keys::{
     SetOneTimeKemSignedPreKeysRequest, SetPreKeyResponse,
 };
 use super::{Door, ids, status};
+use crate::http::keys::take::bucket;
+use crate::limits::rates::Limit;
 
 impl GetPreKeysRequest {
     /// Whose keys, and of which device; of all if that is not said.
@@ -130,6 +133,8 @@ impl Keys for Door {
     ) -> Result<Response<GetPreKeysResponse>, Status> {
         let call = DeviceCall::of(request);
         let (target, device) = call.message.parse()?;
+        let bucket = bucket(call.caller, target, device);
+        self.count_by(Limit::PreKeys, &bucket).await?;
         let command = TakePreKeys {
             target,
             device,

@@ -14,8 +14,9 @@ use tracing::{error, info};
 
 use super::router::Methods;
 use super::status;
-use crate::http::extract::Authenticated;
 use crate::http::extract::device::{Shown, shown};
+use crate::http::extract::{Authenticated, ClientAddress};
+use crate::http::idempotency::carry_out_once;
 use crate::http::layers::{Asked, REQUEST_ID};
 use crate::http::version::is_too_old;
 use crate::limits;
@@ -32,8 +33,13 @@ pub(crate) async fn observe(
     let asked = Asked::of(&api, request.headers());
     let method = methods.label(request.uri().path());
     request.extensions_mut().insert(asked.clone());
+    if let Some(address) = ClientAddress::of(&request, &api.config.trusted_proxies) {
+        request.extensions_mut().insert(address);
+    }
 
     let mut response = next.run(request).await;
+    // One that has come before goes by its first name.
+    let asked = response.extensions_mut().remove::<Asked>().unwrap_or(asked);
 
     let elapsed = started.elapsed();
     let id = asked.id();
@@ -132,6 +138,28 @@ pub(crate) async fn nobody_in_particular(request: Request, next: Next) -> Respon
         ));
     }
     next.run(request).await
+}
+
+/// Carries a call that changes something out once for each `idempotency-key`, as requests over HTTP.
+pub(crate) async fn once(
+    State((api, methods)): State<(Api, Methods)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if !methods.may_be_repeated(request.uri().path()) {
+        return next.run(request).await;
+    }
+    let answered = carry_out_once(&api, request, limits::CALL, next).await;
+    answered.unwrap_or_else(|problem| answer(&status::of_problem(&problem)))
+}
+
+/// Lets everybody in. Whoever says who they are has to prove it.
+pub(crate) async fn anybody(State(api): State<Api>, request: Request, next: Next) -> Response {
+    match shown(&api, request.headers()).await {
+        Ok(Shown::Right(_) | Shown::Nothing) => next.run(request).await,
+        Ok(Shown::Wrong) => answer(&status::invalid_credentials()),
+        Err(problem) => answer(&status::of_problem(&problem)),
+    }
 }
 
 /// Turns away official clients that are too old. They have been asked for credentials before.

@@ -3,6 +3,7 @@
 //! | call | status | when |
 //! |---|---|---|
 //! | all | 16 | no or wrong credentials; the device is gone |
+//! | `SendMessage` | 8 | too many messages to one recipient, or too many bytes |
 //! | `SendMessage` | 3 | no recipient, or the sender; no messages; a type, device or time that cannot be; more than 96 KiB |
 //! | `SendSyncMessage` | 3 | the same of its messages, which may be missing if the account has no other device |
 //! | `GetMessages` | 3, 8, 10, 14, 16 | see `stream` |

@@ -3,6 +3,7 @@
 //! | call | status | when |
 //! |---|---|---|
 //! | all | 3 | credentials are shown; no recipient; no messages; a type, device or time that cannot be; more than 96 KiB |
+//! | `SendSingleRecipientMessage`, `SendStory` | 8 | too many bytes or stories for one recipient; a challenge would be due |
 //! | `SendMultiRecipient…` | 3 | a payload that is no message, is for nobody, or names a device twice; a malformed token |
 //! | `SendSingleRecipientMessage` | 3 | nothing is shown; a malformed token; an access key for a number |
 //!
@@ -57,7 +58,9 @@ impl MessagesAnonymous for Door {
         &self,
         request: Request<SendMultiRecipientMessageRequest>,
     ) -> SentToMany {
-        let AnonymousCall { context, message } = AnonymousCall::of(request);
+        let AnonymousCall {
+            context, message, ..
+        } = AnonymousCall::of(request);
         let circular = Circular::parse(message.message, message.ephemeral, message.urgent)?;
         if !self
             .is_group_member(&message.group_send_token, circular.recipients())
@@ -73,7 +76,9 @@ impl MessagesAnonymous for Door {
         &self,
         request: Request<SendMultiRecipientStoryRequest>,
     ) -> SentToMany {
-        let AnonymousCall { context, message } = AnonymousCall::of(request);
+        let AnonymousCall {
+            context, message, ..
+        } = AnonymousCall::of(request);
         let circular = Circular::parse(message.message, false, message.urgent)?;
         self.send_to_many(circular.command(Right::Story), context)
             .await
@@ -83,7 +88,9 @@ impl MessagesAnonymous for Door {
         &self,
         request: Request<SendSealedSenderMessageRequest>,
     ) -> Sent {
-        let AnonymousCall { context, message } = AnonymousCall::of(request);
+        let AnonymousCall {
+            context, message, ..
+        } = AnonymousCall::of(request);
         let destination = ids::service_id(message.destination)?;
         let shown = match message.authorization {
             Some(Authorization::UnidentifiedAccessKey(key)) => Shown::Key(key),
@@ -110,7 +117,9 @@ impl MessagesAnonymous for Door {
     }
 
     async fn send_story(&self, request: Request<SendStoryMessageRequest>) -> Sent {
-        let AnonymousCall { context, message } = AnonymousCall::of(request);
+        let AnonymousCall {
+            context, message, ..
+        } = AnonymousCall::of(request);
         let letter = Letter {
             destination: ids::service_id(message.destination)?,
             sender: Sender::Story,

@@ -23,6 +23,7 @@ mod many;
 mod messages;
 mod messages_anonymous;
 mod pre_keys;
+mod product_configuration;
 mod profile;
 mod profile_anonymous;
 mod profiles;

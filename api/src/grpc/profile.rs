@@ -3,6 +3,7 @@
 //! | call | status | when |
 //! |---|---|---|
 //! | all | 16 | no or wrong credentials; the device is gone |
+//! | `GetProfile` | 8 | too many of them |
 //! | `SetProfile` | 3 | a field breaks its rule; no commitment, one that is none, or another one than the version has |
 //! | `SetProfile`, `SetV1Avatar` | 14 | the object store does not answer |
 //! | `SetV1Avatar` | 3 | a new version without a commitment |
@@ -35,6 +36,7 @@ use super::proto::profile::{
 use super::{Door, status};
 use crate::http::profile::set::payments_barred;
 use crate::limits;
+use crate::limits::rates::Limit;
 use crate::ports::objects::{ObjectKey, Upload};
 
 fn commitment(bytes: &Bytes) -> Result<ProfileKeyCommitment, Status> {
@@ -175,6 +177,7 @@ impl Profile for Door {
         request: Request<GetProfileRequest>,
     ) -> Result<Response<GetProfileResponse>, Status> {
         let call = DeviceCall::of(request);
+        self.count_by_account(Limit::Profile, &call).await?;
         let known = call.message.etag.clone();
         let (aci, version) = wanted(call.message)?;
         let account = self.0.queries.accounts().by_aci(aci).await;

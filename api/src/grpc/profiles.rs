@@ -99,8 +99,8 @@ impl Door {
         let data = data.filter(|data| !data.is_empty());
         let devices = self.devices_of(account.aci).await?;
         Ok(Some(match data.filter(|_| speaks_second_form(&devices)) {
-            Some(data) => second(account, stored, data, known),
-            None => Shown::First(first(account, stored)),
+            Some(data) => second(account, &stored, data, known),
+            None => Shown::First(first(account, &stored)),
         }))
     }
 }
@@ -116,14 +116,14 @@ fn payments(stored: &StoredProfile, fields: &ProfileFields) -> Bytes {
     Bytes::copy_from_slice(if stored.current { address } else { &[] })
 }
 
-fn second(account: &Account, stored: StoredProfile, data: Vec<u8>, known: &Bytes) -> Shown {
+fn second(account: &Account, stored: &StoredProfile, data: Vec<u8>, known: &Bytes) -> Shown {
     let info = info(account);
     let mut result = ProfileResult {
         data: data.into(),
         payment_address: stored
             .fields
             .as_ref()
-            .map(|fields| payments(&stored, fields))
+            .map(|fields| payments(stored, fields))
             .unwrap_or_default(),
         ..ProfileResult::default()
     };
@@ -135,10 +135,10 @@ fn second(account: &Account, stored: StoredProfile, data: Vec<u8>, known: &Bytes
     Shown::Second(result)
 }
 
-fn first(account: &Account, stored: StoredProfile) -> LegacyProfileResult {
+fn first(account: &Account, stored: &StoredProfile) -> LegacyProfileResult {
     let fields = stored.fields.clone().unwrap_or_default();
     LegacyProfileResult {
-        payment_address: payments(&stored, &fields),
+        payment_address: payments(stored, &fields),
         name: fields.name.into(),
         about: fields.about.into(),
         about_emoji: fields.about_emoji.into(),

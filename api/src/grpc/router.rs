@@ -1,6 +1,6 @@
 //! Which calls lead where.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -12,12 +12,14 @@ use http::header::CONTENT_TYPE;
 use http::{StatusCode, Version};
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
+use prost_types::method_options::IdempotencyLevel;
 use tonic::server::NamedService;
 use tonic_reflection::server::Builder as Reflection;
 use tower::Service;
 
 use super::layers::{
-    answer, devices_only, documented, guard, new_enough, nobody_in_particular, observe,
+    answer, anybody, devices_only, documented, guard, new_enough, nobody_in_particular, observe,
+    once,
 };
 use super::proto::account::accounts_anonymous_server::AccountsAnonymousServer;
 use super::proto::account::accounts_server::AccountsServer;
@@ -32,6 +34,7 @@ use super::proto::messages::messages_anonymous_server::MessagesAnonymousServer;
 use super::proto::messages::messages_server::MessagesServer;
 use super::proto::profile::profile_anonymous_server::ProfileAnonymousServer;
 use super::proto::profile::profile_server::ProfileServer;
+use super::proto::purchase::product_configuration_server::ProductConfigurationServer;
 use super::proto::remoteconfiguration::remote_configuration_server::RemoteConfigurationServer;
 use super::{Door, proto, status};
 use crate::http::problem::Problem;
@@ -67,30 +70,40 @@ fn is_grpc(request: &Request) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"+") || rest.starts_with(b";"))
 }
 
-/// The methods that are described, by their paths.
+/// The methods that are described, by their paths, and whether they change anything: streams and what is only looked up do
+/// not, as far as a repeated call is concerned.
 #[derive(Clone)]
-pub(crate) struct Methods(Arc<BTreeSet<String>>);
+pub(crate) struct Methods(Arc<BTreeMap<String, bool>>);
 
 impl Methods {
     fn described() -> Self {
         let set = FileDescriptorSet::decode(proto::DESCRIPTORS)
             .expect("the build made it, and a test compares it");
-        let mut paths = BTreeSet::new();
+        let mut paths = BTreeMap::new();
         for file in &set.file {
             for service in &file.service {
                 for method in &service.method {
                     let (package, service) = (file.package(), service.name());
-                    paths.insert(format!("/{package}.{service}/{}", method.name()));
+                    let path = format!("/{package}.{service}/{}", method.name());
+                    let options = method.options.clone().unwrap_or_default();
+                    let looks = options.idempotency_level() == IdempotencyLevel::NoSideEffects;
+                    let streams = method.client_streaming() || method.server_streaming();
+                    paths.insert(path, !looks && !streams);
                 }
             }
         }
         Self(Arc::new(paths))
     }
 
+    /// Whether a call may come again with a key, and then must not be carried out again.
+    pub(crate) fn may_be_repeated(&self, path: &str) -> bool {
+        self.0.get(path).is_some_and(|changes| *changes)
+    }
+
     /// What log lines and metrics say: clients may invent methods, and neither must grow by that.
     pub(crate) fn label(&self, path: &str) -> &str {
-        match self.0.get(path) {
-            Some(known) => known,
+        match self.0.get_key_value(path) {
+            Some((known, _)) => known,
             None if path.starts_with("/grpc.") => "tools",
             None => "none",
         }
@@ -110,8 +123,11 @@ pub(crate) fn router(api: &Api) -> Router {
     let devices = offer(devices, MessagesServer::new(door.clone()));
     let devices = offer(devices, ProfileServer::new(door.clone()));
     let devices = offer(devices, RemoteConfigurationServer::new(door.clone()));
+    let methods = Methods::described();
+    let once = from_fn_with_state((api.clone(), methods.clone()), once);
     let too_old = from_fn_with_state(api.clone(), new_enough);
     let devices = devices
+        .layer(once.clone())
         .layer(too_old.clone())
         .layer(from_fn_with_state(api.clone(), devices_only));
 
@@ -120,16 +136,22 @@ pub(crate) fn router(api: &Api) -> Router {
     let anonymous = offer(anonymous, CredentialsAnonymousServer::new(door.clone()));
     let anonymous = offer(anonymous, ProfileAnonymousServer::new(door.clone()));
     let anonymous = offer(anonymous, KeysAnonymousServer::new(door.clone()));
-    let anonymous = offer(anonymous, MessagesAnonymousServer::new(door));
+    let anonymous = offer(anonymous, MessagesAnonymousServer::new(door.clone()));
     let anonymous = anonymous
-        .layer(too_old)
+        .layer(once)
+        .layer(too_old.clone())
         .layer(from_fn(nobody_in_particular));
 
-    let methods = Methods::described();
+    // What could be bought is no secret; official clients ask for it in either way.
+    let both = offer(Router::new(), ProductConfigurationServer::new(door));
+    let both = both
+        .layer(too_old)
+        .layer(from_fn_with_state(api.clone(), anybody));
+
     let known = methods.clone();
     // Unknown methods of known services are unknown before anybody is asked for credentials.
     let only_known = from_fn(move |request: Request, next: axum::middleware::Next| {
-        let known = known.0.contains(request.uri().path());
+        let known = known.0.contains_key(request.uri().path());
         async move {
             if known {
                 next.run(request).await
@@ -140,6 +162,7 @@ pub(crate) fn router(api: &Api) -> Router {
     });
     let services = devices
         .merge(anonymous)
+        .merge(both)
         .layer(only_known)
         .layer(from_fn(guard))
         .layer(from_fn(documented));
@@ -224,5 +247,17 @@ mod tests {
         assert_eq!(methods.label(known), known);
         assert_eq!(methods.label("/org.signal.chat.keys.Keys/Invented"), "none");
         assert_eq!(methods.label("/grpc.health.v1.Health/Check"), "tools");
+    }
+
+    #[test]
+    fn only_what_changes_something_is_remembered() {
+        let methods = Methods::described();
+        let repeated = |path: &str| methods.may_be_repeated(&format!("/org.signal.chat.{path}"));
+        assert!(repeated("messages.Messages/SendMessage"));
+        assert!(repeated("keys.Keys/GetPreKeys"), "they are taken");
+        assert!(!repeated("keys.Keys/GetPreKeyCount"));
+        assert!(!repeated("messages.Messages/GetMessages"));
+        assert!(!repeated("keys.KeysAnonymous/CheckIdentityKeys"));
+        assert!(!repeated("keys.Keys/Invented"));
     }
 }

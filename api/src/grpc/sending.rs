@@ -14,7 +14,7 @@ use super::proto::messages::{
     ChallengeRequired, IndividualRecipientMessageBundle, MismatchedDevices, SendMessageType,
 };
 use super::{Door, ids, status};
-use crate::http::messages::send::challenge_token;
+use crate::http::messages::send::{challenge_token, count};
 use crate::state::EventPosition;
 use crate::ws::ephemeral::deliver_now;
 
@@ -107,6 +107,7 @@ impl Door {
     ) -> Result<Result<EventPosition, Refused>, Status> {
         let destination = letter.destination;
         let command = letter.command(self, context.at)?;
+        count(&self.0, &command).await.map_err(status::limited)?;
         let sent = self.0.executor.execute(&command, context).await;
         match status::decided(sent)? {
             Ok(sent) => Ok(Ok(self.accepted(sent, context.at).await)),

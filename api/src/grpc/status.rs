@@ -27,6 +27,7 @@ use tracing::{debug, error};
 
 use super::proto::messages::{GetMessagesStreamClosed, get_messages_stream_closed::Reason};
 use crate::http::problem::{Problem, chain};
+use crate::limits::buckets::Limited;
 
 /// The codes that calls can end with, beside 0.
 pub const DOCUMENTED: [Code; 6] = [
@@ -118,6 +119,14 @@ pub(crate) fn exhausted(retry_after: Option<Duration>) -> Status {
     status(Code::ResourceExhausted, "RESOURCE_EXHAUSTED", "", retry)
 }
 
+/// 8: the caller calls too often. 14 if the calls cannot be counted.
+pub(crate) fn limited(limited: Limited) -> Status {
+    match limited {
+        Limited::For(wait) => exhausted(Some(wait)),
+        Limited::Uncounted(error) => failed(&error),
+    }
+}
+
 /// 10: another stream or WebSocket of the device took over.
 pub(crate) fn displaced() -> Status {
     let closed = GetMessagesStreamClosed {
@@ -200,6 +209,7 @@ pub(crate) fn decided<D, R: Error>(
 pub(crate) fn of_problem(problem: &Problem) -> Status {
     match problem.status() {
         StatusCode::TOO_MANY_REQUESTS => exhausted(problem.wait()),
+        StatusCode::PAYLOAD_TOO_LARGE => exhausted(None),
         StatusCode::UNAUTHORIZED => invalid_credentials(),
         status if status.is_server_error() => unavailable("a dependency is unavailable"),
         _ => constraint("the request is refused"),

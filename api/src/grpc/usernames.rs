@@ -3,6 +3,7 @@
 //! | call | status | when |
 //! |---|---|---|
 //! | all | 16 | the account is gone |
+//! | all but `DeleteUsernameHash` | 8 | too many calls of an account |
 //! | `ConfirmUsernameHash` | 3 | a proof that does not hold |
 //!
 //! That others have the names, or that nothing was reserved, are outcomes.
@@ -31,6 +32,7 @@ use super::proto::account::{
 };
 use super::proto::errors::FailedPrecondition;
 use super::{Door, status};
+use crate::limits::rates::Limit;
 
 /// The hash in a message.
 pub(super) fn hash(bytes: &Bytes) -> Result<UsernameHash, Status> {
@@ -53,6 +55,7 @@ impl Door {
         &self,
         call: DeviceCall<ReserveUsernameHashRequest>,
     ) -> Result<Response<ReserveUsernameHashResponse>, Status> {
+        self.count_by_account(Limit::UsernameReserve, &call).await?;
         let candidates: Result<_, Status> = call.message.username_hashes.iter().map(hash).collect();
         let command = ReserveUsername {
             aci: call.caller.aci,
@@ -80,13 +83,14 @@ impl Door {
         &self,
         call: DeviceCall<ConfirmUsernameHashRequest>,
     ) -> Result<Response<ConfirmUsernameHashResponse>, Status> {
-        let request = call.message;
+        let request = &call.message;
         let proved = ProvedUsername::check(hash(&request.username_hash)?, &request.zk_proof);
+        let proved = proved
+            .map_err(|_| status::violated("zk_proof", "must prove the knowledge of the name"))?;
+        self.count_by_account(Limit::UsernameSet, &call).await?;
         let command = ConfirmUsername {
             aci: call.caller.aci,
-            username: proved.map_err(|_| {
-                status::violated("zk_proof", "must prove the knowledge of the name")
-            })?,
+            username: proved,
             encrypted: Some(encrypted(&request.username_ciphertext)?),
             fresh_handle: LinkHandle::from_random(self.0.entropy.bytes()),
             reservation: Reservation::Needed,
@@ -131,6 +135,8 @@ impl Door {
         &self,
         call: DeviceCall<SetUsernameLinkRequest>,
     ) -> Result<Response<SetUsernameLinkResponse>, Status> {
+        self.count_by_account(Limit::UsernameLinkOperation, &call)
+            .await?;
         let command = SetUsernameLink {
             aci: call.caller.aci,
             encrypted: encrypted(&call.message.username_ciphertext)?,
@@ -158,6 +164,8 @@ impl Door {
         &self,
         call: DeviceCall<DeleteUsernameLinkRequest>,
     ) -> Result<Response<DeleteUsernameLinkResponse>, Status> {
+        self.count_by_account(Limit::UsernameLinkOperation, &call)
+            .await?;
         let command = DeleteUsernameLink {
             aci: call.caller.aci,
         };

@@ -9,6 +9,8 @@
 //! | with another request | 422 |
 //! | malformed: less than 16 or more than 255 characters | 400 |
 //!
+//! Calls over gRPC go the same way, with refusals of their own kind ([`crate::grpc`]).
+//!
 //! A request is noted before it is carried out, and its id, its time and its randomness derive from the note. So one whose
 //! answer was never written down (the server ended, or two of them came at once) is carried out again *as it was*: it mints
 //! the same ids, finds its own events in the log, and nothing happens twice ([`commands::executor::own`]). Answers that
@@ -28,7 +30,9 @@ use crypto::doors::{DoorKey, open, seal};
 use events::ids::DeviceAddress;
 use http::header::{CONTENT_TYPE, ETAG, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
 use serde::{Deserialize, Serialize};
+use tonic::Code;
 
 use crate::entropy::as_before;
 use crate::http::extract::basic::{Basic, Username};
@@ -74,33 +78,65 @@ impl Caller {
 #[derive(Serialize, Deserialize)]
 struct Answer {
     status: u16,
-    headers: Vec<(String, String)>,
+    headers: Fields,
     body: Base64<Vec<u8>>,
+    /// How a call ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trailers: Option<Fields>,
 }
 
+type Fields = Vec<(String, String)>;
+
 /// What of an answer belongs to its meaning. The rest is made anew.
-const KEPT: [HeaderName; 4] = [CONTENT_TYPE, EventPosition::HEADER, ETAG, LOCATION];
+const KEPT: [HeaderName; 7] = [
+    CONTENT_TYPE,
+    EventPosition::HEADER,
+    ETAG,
+    LOCATION,
+    CALL_STATUS,
+    HeaderName::from_static("grpc-message"),
+    HeaderName::from_static("grpc-status-details-bin"),
+];
+
+/// How a call ended.
+const CALL_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
+fn kept(headers: &HeaderMap) -> Fields {
+    let kept = KEPT.into_iter().filter_map(|name| {
+        let value = headers.get(&name)?.to_str().ok()?;
+        Some((name.to_string(), value.to_owned()))
+    });
+    kept.collect()
+}
+
+fn headers(fields: Fields) -> Option<HeaderMap> {
+    let parse = |(name, value): (String, String)| {
+        Some((name.parse::<HeaderName>().ok()?, value.parse().ok()?))
+    };
+    fields.into_iter().map(parse).collect()
+}
 
 impl Answer {
-    fn of(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
-        let kept = KEPT.into_iter().filter_map(|name| {
-            let value = headers.get(&name)?.to_str().ok()?;
-            Some((name.to_string(), value.to_owned()))
-        });
+    fn of(status: StatusCode, headers: &HeaderMap, body: &Whole) -> Self {
         Self {
             status: status.as_u16(),
-            headers: kept.collect(),
-            body: Base64::new(body.to_vec()),
+            headers: kept(headers),
+            body: Base64::new(body.bytes.to_vec()),
+            trailers: body.trailers.as_ref().map(kept),
         }
     }
 
     fn into_response(self) -> Option<Response> {
-        let mut response = Response::new(Body::from(self.body.0));
+        let whole = Whole {
+            bytes: self.body.0.into(),
+            trailers: match self.trailers {
+                Some(trailers) => Some(headers(trailers)?),
+                None => None,
+            },
+        };
+        let mut response = Response::new(whole.into());
         *response.status_mut() = StatusCode::from_u16(self.status).ok()?;
-        for (name, value) in self.headers {
-            let (name, value) = (name.parse::<HeaderName>().ok()?, value.parse().ok()?);
-            response.headers_mut().insert(name, value);
-        }
+        *response.headers_mut() = headers(self.headers)?;
         response
             .headers_mut()
             .insert(REPLAYED, HeaderValue::from_static("true"));
@@ -108,8 +144,45 @@ impl Answer {
     }
 }
 
+/// The body of an answer, all of it.
+#[derive(Default)]
+struct Whole {
+    bytes: Bytes,
+    trailers: Option<HeaderMap>,
+}
+
+impl Whole {
+    /// Reads a body. One that breaks off or is too large is nothing.
+    async fn of(body: Body, most: usize) -> Self {
+        match Limited::new(body, most).collect().await {
+            Ok(collected) => Self {
+                trailers: collected.trailers().cloned(),
+                bytes: collected.to_bytes(),
+            },
+            Err(_) => Self::default(),
+        }
+    }
+}
+
+impl From<Whole> for Body {
+    fn from(whole: Whole) -> Self {
+        match whole.trailers {
+            None => Self::from(whole.bytes),
+            Some(trailers) => {
+                let trailers = std::future::ready(Some(Ok(trailers)));
+                Self::new(Full::new(whole.bytes).with_trailers(trailers))
+            }
+        }
+    }
+}
+
 /// Whether an answer settles the matter.
-fn is_final(status: StatusCode) -> bool {
+fn is_final(status: StatusCode, headers: &HeaderMap, trailers: Option<&HeaderMap>) -> bool {
+    let of_call = trailers.unwrap_or(headers).get(CALL_STATUS);
+    if let Some(code) = of_call {
+        let code = Code::from_bytes(code.as_bytes());
+        return [Code::Ok, Code::InvalidArgument].contains(&code);
+    }
     !status.is_server_error()
         && ![
             StatusCode::UNAUTHORIZED,
@@ -119,12 +192,13 @@ fn is_final(status: StatusCode) -> bool {
         .contains(&status)
 }
 
-/// The key of a request that changes something. Quotation marks around it are not part of it.
-fn key(request: &Request) -> Option<Result<String, Problem>> {
+fn changes(request: &Request) -> bool {
     let changes = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
-    if !changes.contains(request.method()) {
-        return None;
-    }
+    changes.contains(request.method())
+}
+
+/// The key of a request. Quotation marks around it are not part of it.
+fn key(request: &Request) -> Option<Result<String, Problem>> {
     let text = request.headers().get(KEY)?.to_str().unwrap_or_default();
     let text = text.trim().trim_matches('"');
     Some(if (16..=255).contains(&text.len()) {
@@ -138,19 +212,35 @@ fn key(request: &Request) -> Option<Result<String, Problem>> {
 
 /// The layer.
 pub(crate) async fn once(State(api): State<Api>, request: Request, next: Next) -> Response {
+    if !changes(&request) {
+        return next.run(request).await;
+    }
+    let answered = carry_out_once(&api, request, limits::MESSAGE_BODY, next).await;
+    answered.unwrap_or_else(Problem::into_response)
+}
+
+/// Carries a request out, or answers it as the first time. Its body may have so many bytes.
+pub(crate) async fn carry_out_once(
+    api: &Api,
+    request: Request,
+    most: usize,
+    next: Next,
+) -> Result<Response, Problem> {
     match key(&request) {
-        None => next.run(request).await,
-        Some(Err(problem)) => problem.into_response(),
-        Some(Ok(key)) => {
-            let answered = answer(&api, &key, request, next).await;
-            answered.unwrap_or_else(Problem::into_response)
-        }
+        None => Ok(next.run(request).await),
+        Some(key) => answer(api, &key?, request, most, next).await,
     }
 }
 
-async fn answer(api: &Api, key: &str, request: Request, next: Next) -> Result<Response, Problem> {
+async fn answer(
+    api: &Api,
+    key: &str,
+    request: Request,
+    most: usize,
+    next: Next,
+) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
-    let body = read(body).await?;
+    let body = read(body, most).await?;
     let asked = parts.extensions.get::<Asked>().expect("from a layer above");
     let first_at = asked.at();
     let caller = parts.extensions.get::<Caller>().copied();
@@ -194,9 +284,10 @@ async fn answer(api: &Api, key: &str, request: Request, next: Next) -> Result<Re
     let response = as_before(seed, carried_out).await;
 
     let (mut parts, body) = response.into_parts();
-    let body = to_bytes(body, limits::KEYS_BODY).await.unwrap_or_default();
+    let body = Whole::of(body, most.max(limits::KEYS_BODY)).await;
     parts.extensions.insert(known_as.clone());
-    if is_final(parts.status) && body.len() <= LARGEST {
+    let is_final = is_final(parts.status, &parts.headers, body.trailers.as_ref());
+    if is_final && body.bytes.len() <= LARGEST {
         let answer = Answer::of(parts.status, &parts.headers, &body);
         let answer = serde_json::to_vec(&answer).expect("an answer is plain data");
         let sealed = Bytes::from(seal(&secret, &answer));
@@ -210,12 +301,12 @@ async fn answer(api: &Api, key: &str, request: Request, next: Next) -> Result<Re
             return Ok(response);
         }
     }
-    Ok(Response::from_parts(parts, Body::from(body)))
+    Ok(Response::from_parts(parts, body.into()))
 }
 
 /// Reads the body: its digest tells whether it is the same request.
-async fn read(body: Body) -> Result<Bytes, Problem> {
-    match tokio::time::timeout(limits::BODY_PATIENCE, to_bytes(body, limits::MESSAGE_BODY)).await {
+async fn read(body: Body, most: usize) -> Result<Bytes, Problem> {
+    match tokio::time::timeout(limits::BODY_PATIENCE, to_bytes(body, most)).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(_)) => Err(Problem::of(StatusCode::PAYLOAD_TOO_LARGE)),
         Err(_) => Err(Problem::of(StatusCode::REQUEST_TIMEOUT)),
@@ -267,7 +358,11 @@ mod tests {
         headers.insert(CONTENT_TYPE, "application/json".parse().unwrap());
         headers.insert(EventPosition::HEADER, 7.into());
         headers.insert("x-signal-timestamp", 1.into());
-        let answer = Answer::of(StatusCode::CONFLICT, &headers, b"{}");
+        let body = Whole {
+            bytes: Bytes::from_static(b"{}"),
+            trailers: None,
+        };
+        let answer = Answer::of(StatusCode::CONFLICT, &headers, &body);
         let response = answer.into_response().unwrap();
         assert_eq!(response.status(), 409);
         assert_eq!(response.headers()[EventPosition::HEADER], "7");

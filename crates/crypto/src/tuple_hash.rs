@@ -1,4 +1,4 @@
-//! TupleHash256 (NIST SP 800-185): a hash of several byte strings that tells where one ends and the next begins.
+//! `TupleHash256` (NIST SP 800-185): a hash of several byte strings that tells where one ends and the next begins.
 
 use cshake::CShake256;
 use cshake::digest::{ExtendableOutput as _, Update as _, XofReader as _};

@@ -12,6 +12,7 @@
 use axum::extract::State;
 use axum::response::IntoResponse;
 use commands::keys::take_pre_keys::{DeviceBundle, PreKeyBundles, TakePreKeys, TakePreKeysRefused};
+use events::ids::DeviceAddress;
 use events::values::keys::EcPublicKey;
 use events::{Actor, DeviceId, E164, RegistrationId, ServiceId};
 use http::StatusCode;
@@ -144,6 +145,12 @@ impl From<TakePreKeysRefused> for Problem {
     }
 }
 
+/// By what takers are counted who say who they are.
+pub(crate) fn bucket(asking: DeviceAddress, target: ServiceId, device: Option<DeviceId>) -> String {
+    let which = device.map_or_else(|| "*".to_owned(), |device| device.to_string());
+    format!("{}.{}__{target}.{which}", asking.aci, asking.device)
+}
+
 pub(crate) async fn handler(
     State(api): State<Api>,
     asked: Asked,
@@ -157,10 +164,8 @@ pub(crate) async fn handler(
     let Segments((target, Which(device))) = segments?;
     let target = resolve(&api, target, authenticated.is_some()).await?;
     if let Some(Authenticated { address }) = &authenticated {
-        let (aci, asking) = (address.aci, address.device);
-        let which = device.map_or_else(|| "*".to_owned(), |device| device.to_string());
-        let key = format!("{aci}.{asking}__{target}.{which}");
-        api.limits.take(Limit::PreKeys, &key).await?;
+        let bucket = bucket(*address, target, device);
+        api.limits.take(Limit::PreKeys, &bucket).await?;
     }
     let caller = access
         .caller(

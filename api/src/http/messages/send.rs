@@ -231,7 +231,7 @@ fn challenge_required(api: &Api) -> Problem {
 }
 
 /// Counts a message and its bytes. What devices of one account tell each other is not counted.
-async fn count(api: &Api, command: &SendMessage) -> Result<(), Limited> {
+pub(crate) async fn count(api: &Api, command: &SendMessage) -> Result<(), Limited> {
     let destination = command.destination.to_string();
     match &command.sender {
         Sender::Identified(aci, _) if command.destination == (*aci).into() => return Ok(()),

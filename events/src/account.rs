@@ -10,6 +10,7 @@ use crate::personal::{Personal, PersonalField, VisitPersonal};
 use crate::values::e164::E164;
 use crate::values::hashes::{LinkTokenHash, SaltedHash, UnidentifiedAccessKey};
 use crate::values::keys::EcPublicKey;
+use crate::values::profile::ZkCredentialKey;
 use crate::values::totp::{TotpKeyId, TotpMetadata, TotpSecret};
 use crate::values::username::{EncryptedUsername, UsernameHash};
 use crate::values::{Capabilities, EncryptedDeviceName, Timestamp};
@@ -42,6 +43,8 @@ event_family! {
         23 TotpKeyConfirmed { metadata }
         24 TotpKeyRemoved { }
         45 ChallengeMet { }
+        50 ZkCredentialKeySet { }
+        51 DeviceFetchesMessages { }
     }
 }
 
@@ -300,6 +303,24 @@ pub struct ChallengeMet {
     pub device: DeviceId,
     /// By what.
     pub answer: ChallengeAnswer,
+}
+
+/// The account has another key, by which credentials for its pictures are bound to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZkCredentialKeySet {
+    /// The public half of the key.
+    pub key: ZkCredentialKey,
+    /// What tells credentials for this key from those for earlier ones.
+    pub rotation_id: u64,
+}
+
+/// Nothing wakes the device any more: it fetches its messages by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceFetchesMessages {
+    /// The device.
+    pub device: DeviceId,
+    /// What kind of application that makes it; `None` leaves what is known.
+    pub agent: Option<Box<str>>,
 }
 
 /// By what an account shows that somebody is there.

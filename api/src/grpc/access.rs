@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use commands::account::Caller;
+use commands::account::{Caller, Denied};
 use crypto::zk::group_send::Token;
-use events::ServiceId;
 use events::values::hashes::UnidentifiedAccessKey;
+use events::{Aci, ServiceId};
+use projections::accounts::Account;
 use tonic::Status;
 
 use super::{Door, status};
+use crate::reach::Unreached;
 
 /// The one thing that a caller shows to reach an account.
 #[derive(Clone, Debug)]
@@ -20,6 +22,13 @@ pub(super) enum Shown {
     Token(Bytes),
     /// Nothing, for accounts that ask for nothing.
     Nothing,
+}
+
+pub(super) fn denied(unreached: Unreached) -> Result<Denied, Status> {
+    match unreached {
+        Unreached::Denied(denied) => Ok(denied),
+        Unreached::Unavailable(error) => Err(status::unanswered(error)),
+    }
 }
 
 impl Door {
@@ -46,6 +55,21 @@ impl Door {
                 .asks_for_nothing(target)
                 .await?
                 .then(|| Caller::AccessKey(any_key()))),
+        }
+    }
+
+    /// The account, if what is shown opens it.
+    pub(super) async fn opened(
+        &self,
+        shown: Shown,
+        aci: Aci,
+    ) -> Result<Result<Account, Denied>, Status> {
+        let Some(caller) = self.caller(shown, aci.into()).await? else {
+            return Ok(Err(Denied::Unauthorized));
+        };
+        match self.0.reach(aci.into(), &caller).await {
+            Ok(account) => Ok(Ok(account)),
+            Err(unreached) => denied(unreached).map(Err),
         }
     }
 

@@ -32,7 +32,7 @@ use super::proto::account::{
     SetDiscoverableByPhoneNumberResponse, SetRegistrationLockRequest, SetRegistrationLockResponse,
     SetRegistrationRecoveryPasswordRequest, SetRegistrationRecoveryPasswordResponse,
     SetTotpKeyMetadataRequest, SetTotpKeyMetadataResponse, SetUsernameLinkRequest,
-    SetUsernameLinkResponse,
+    SetUsernameLinkResponse, SetZkCredentialKeyRequest, SetZkCredentialKeyResponse,
 };
 use super::proto::common::{AccountIdentifiers, DeviceCapability};
 use super::usernames::handle;
@@ -104,6 +104,14 @@ pub(super) fn capabilities(devices: &[Device]) -> Capabilities {
     Capabilities {
         capabilities: has.map(|(_, capability)| capability.into()).collect(),
     }
+}
+
+/// What others may learn of it.
+pub(super) fn public_capabilities(devices: &[Device]) -> Capabilities {
+    let public = i32::from(DeviceCapability::SparsePostQuantumRatchet);
+    let mut all = capabilities(devices);
+    all.capabilities.retain(|capability| *capability == public);
+    all
 }
 
 #[tonic::async_trait]
@@ -262,6 +270,13 @@ impl Accounts for Door {
         let change = self.recovery_password(&call.message.registration_recovery_password);
         let position = self.change_protection(&call, change).await?;
         Ok(at(position, SetRegistrationRecoveryPasswordResponse {}))
+    }
+
+    async fn set_zk_credential_key(
+        &self,
+        request: Request<SetZkCredentialKeyRequest>,
+    ) -> Result<Response<SetZkCredentialKeyResponse>, Status> {
+        self.set_credential_key(DeviceCall::of(request)).await
     }
 
     async fn configure_unidentified_access(

@@ -6,21 +6,27 @@
 //! | all but `GetCapabilities` | 8 | too many calls from one address |
 //! | `GetCapabilities` | 3 | nothing is shown; a malformed token |
 //!
-//! That there is no such account or link is an outcome.
+//! That there is no such account or link, or that what is shown does not open the account, is an outcome.
 
+use commands::account::Denied;
 use events::LinkHandle;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
+use super::access::Shown;
+use super::accounts::public_capabilities;
 use super::call::AnonymousCall;
 use super::proto::account::accounts_anonymous_server::AccountsAnonymous;
+use super::proto::account::get_capabilities_anonymous_request::Authentication;
+use super::proto::account::get_capabilities_anonymous_response::Response as Able;
 use super::proto::account::lookup_username_hash_response::Response as ByHash;
 use super::proto::account::lookup_username_link_response::Response as ByLink;
 use super::proto::account::{
-    CheckAccountExistenceRequest, CheckAccountExistenceResponse, LookupUsernameHashRequest,
-    LookupUsernameHashResponse, LookupUsernameLinkRequest, LookupUsernameLinkResponse,
+    CheckAccountExistenceRequest, CheckAccountExistenceResponse, GetCapabilitiesAnonymousRequest,
+    GetCapabilitiesAnonymousResponse, LookupUsernameHashRequest, LookupUsernameHashResponse,
+    LookupUsernameLinkRequest, LookupUsernameLinkResponse,
 };
-use super::proto::errors::NotFound;
+use super::proto::errors::{FailedUnidentifiedAuthorization, NotFound};
 use super::usernames::hash;
 use super::{Door, ids, status};
 use crate::limits::rates::Limit;
@@ -74,6 +80,32 @@ impl AccountsAnonymous for Door {
             None => ByLink::NotFound(NotFound {}),
         };
         Ok(Response::new(LookupUsernameLinkResponse {
+            response: Some(outcome),
+        }))
+    }
+
+    async fn get_capabilities(
+        &self,
+        request: Request<GetCapabilitiesAnonymousRequest>,
+    ) -> Result<Response<GetCapabilitiesAnonymousResponse>, Status> {
+        let AnonymousCall { message, .. } = AnonymousCall::of(request);
+        let aci = ids::aci(message.account_identifier)?;
+        let shown = match message.authentication {
+            Some(Authentication::UnidentifiedAccessKey(key)) => Shown::Key(key),
+            Some(Authentication::GroupSendToken(token)) => Shown::Token(token),
+            None => return Err(status::violated("authentication", "must be set")),
+        };
+        let outcome = match self.opened(shown, aci).await? {
+            Ok(account) => {
+                let devices = self.devices_of(account.aci).await?;
+                Able::Capabilities(public_capabilities(&devices))
+            }
+            Err(Denied::NotFound) => Able::NotFound(NotFound {}),
+            Err(Denied::Unauthorized) => {
+                Able::FailedUnidentifiedAuthorization(FailedUnidentifiedAuthorization::default())
+            }
+        };
+        Ok(Response::new(GetCapabilitiesAnonymousResponse {
             response: Some(outcome),
         }))
     }

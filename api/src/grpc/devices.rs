@@ -9,10 +9,10 @@
 //!
 //! Removing a device that is not there succeeds; that there is none to give a name to is an outcome.
 
+use commands::Command;
+use commands::account::clear_push_token::ClearPushToken;
 use commands::account::rename_device::{RenameDevice, RenameDeviceRefused};
-use commands::account::set_push_token::{
-    PushChange, PushService, SetPushToken, SetPushTokenRefused,
-};
+use commands::account::set_push_token::{PushChange, SetPushToken, SetPushTokenRefused};
 use commands::device::remove_device::{RemoveDevice, RemoveDeviceRefused};
 use events::account::PushToken;
 use events::values::{EncryptedDeviceName, Redacted};
@@ -152,43 +152,39 @@ impl Devices for Door {
         if text.is_empty() {
             return Err(status::violated("token_request", "must not be blank"));
         }
-        let change = PushChange::Wake(Redacted(token));
-        let position = self.change_push(&call, change).await?;
+        let command = SetPushToken {
+            aci: call.caller.aci,
+            device: call.caller.device,
+            change: PushChange::Wake(Redacted(token)),
+        };
+        let position = self.change_push(&call, &command).await?;
         Ok(at(position, SetPushTokenResponse {}))
     }
 
-    /// A device that nothing wakes stays as it is.
     async fn clear_push_token(
         &self,
         request: Request<ClearPushTokenRequest>,
     ) -> Result<Response<ClearPushTokenResponse>, Status> {
         let call = DeviceCall::of(request);
-        let (aci, device) = (call.caller.aci, call.caller.device);
-        let device = self.0.queries.devices().one(aci, device).await;
-        let device = device.map_err(status::unanswered)?;
-        let device = device.ok_or_else(status::invalid_credentials)?;
-        let service = match device.push {
-            Some(Redacted(PushToken::Apn(_))) => PushService::Apn,
-            Some(Redacted(PushToken::Fcm(_))) => PushService::Fcm,
-            None => return Ok(Response::new(ClearPushTokenResponse {})),
+        let command = ClearPushToken {
+            aci: call.caller.aci,
+            device: call.caller.device,
         };
-        let position = self.change_push(&call, PushChange::Leave(service)).await?;
+        let position = self.change_push(&call, &command).await?;
         Ok(at(position, ClearPushTokenResponse {}))
     }
 }
 
 impl Door {
-    async fn change_push<T>(
+    async fn change_push<T, C>(
         &self,
         call: &DeviceCall<T>,
-        change: PushChange,
-    ) -> Result<EventPosition, Status> {
-        let command = SetPushToken {
-            aci: call.caller.aci,
-            device: call.caller.device,
-            change,
-        };
-        let changed = self.0.executor.execute(&command, &call.context).await;
+        command: &C,
+    ) -> Result<EventPosition, Status>
+    where
+        C: Command<Done = (), Refused = SetPushTokenRefused>,
+    {
+        let changed = self.0.executor.execute(command, &call.context).await;
         match status::decided(changed)? {
             Ok(changed) => Ok(self.0.settled(&changed, &[Model::Devices]).await),
             Err(SetPushTokenRefused::NoSuchDevice) => Err(status::invalid_credentials()),

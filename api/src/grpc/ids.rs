@@ -20,6 +20,17 @@ pub(crate) fn service_id(identifier: Option<ServiceIdentifier>) -> Result<Servic
     }
 }
 
+/// The account in a message. Its number's id is not one.
+pub(crate) fn aci(identifier: Option<ServiceIdentifier>) -> Result<Aci, Status> {
+    match service_id(identifier)? {
+        ServiceId::Aci(aci) => Ok(aci),
+        ServiceId::Pni(_) => Err(status::violated(
+            "account_identifier",
+            "must be an account's own id",
+        )),
+    }
+}
+
 /// A service id, as a message holds it.
 pub(crate) fn identifier(id: impl Into<ServiceId>) -> ServiceIdentifier {
     let id = id.into();

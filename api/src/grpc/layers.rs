@@ -3,17 +3,20 @@
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use futures::FutureExt as _;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http_body_util::BodyExt as _;
+use hyper::body::Frame;
 use tonic::{Code, Status};
 use tracing::{error, info};
 
 use super::router::Methods;
-use super::status;
+use super::status::{self, DOCUMENTED};
 use crate::http::extract::device::{Shown, shown};
 use crate::http::extract::{Authenticated, ClientAddress};
 use crate::http::idempotency::carry_out_once;
@@ -75,15 +78,34 @@ fn code(headers: &HeaderMap) -> Option<Code> {
         .map(|code| Code::from_bytes(code.as_bytes()))
 }
 
-/// Gives the statuses that the framework makes the details that clients look for.
+/// Lets no status out that clients do not know, or without the details that they look for: neither as the answer nor at
+/// the end of a stream.
 pub(crate) async fn documented(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
-    match Status::from_header_map(response.headers()) {
-        Some(status) if status.code() != Code::Ok && status.details().is_empty() => {
-            answer(&status::of_framework(status))
-        }
-        _ => response,
+    match undocumented(response.headers()) {
+        Some(status) => answer(&status),
+        None => response.map(|body| Body::new(body.map_frame(documented_end))),
     }
+}
+
+fn documented_end(frame: Frame<Bytes>) -> Frame<Bytes> {
+    let trailers = match frame.into_trailers() {
+        Ok(trailers) => trailers,
+        Err(data) => return data,
+    };
+    let documented = undocumented(&trailers).and_then(|status| {
+        let mut headers = HeaderMap::new();
+        status.add_header(&mut headers).ok()?;
+        Some(headers)
+    });
+    Frame::trailers(documented.unwrap_or(trailers))
+}
+
+/// What is to be said in the place of a status that clients do not know.
+fn undocumented(headers: &HeaderMap) -> Option<Status> {
+    let status = Status::from_header_map(headers)?;
+    let known = DOCUMENTED.contains(&status.code()) && !status.details().is_empty();
+    (status.code() != Code::Ok && !known).then(|| status::of_framework(status))
 }
 
 /// Ends a call without a message.
@@ -174,7 +196,6 @@ pub(crate) async fn new_enough(State(api): State<Api>, request: Request, next: N
 mod tests {
     use super::*;
     use axum::Router;
-    use axum::body::Body;
     use axum::middleware::from_fn;
     use tonic_types::StatusExt as _;
     use tower::ServiceExt as _;
@@ -203,5 +224,23 @@ mod tests {
         let status = through(|| async { answer(&Status::not_found("a bug")) }).await;
         assert_eq!(status.code(), Code::Unavailable);
         assert!(status.get_details_error_info().is_some());
+    }
+
+    #[tokio::test]
+    async fn nor_does_one_at_the_end_of_a_stream() {
+        let ending = async || {
+            let mut trailers = HeaderMap::new();
+            Status::internal("a bug").add_header(&mut trailers).unwrap();
+            let trailers = std::future::ready(Some(Ok(trailers)));
+            let body = http_body_util::Full::new(Bytes::from_static(b"a message"));
+            Response::new(Body::new(body.with_trailers(trailers)))
+        };
+        let router = Router::new().fallback(ending).layer(from_fn(documented));
+        let response = router.oneshot(Request::new(Body::empty())).await.unwrap();
+        let whole = response.into_body().collect().await.unwrap();
+        let status = Status::from_header_map(whole.trailers().unwrap()).unwrap();
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert!(status.get_details_error_info().is_some());
+        assert_eq!(whole.to_bytes(), "a message");
     }
 }

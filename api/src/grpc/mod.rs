@@ -7,6 +7,7 @@ mod access;
 mod accounts;
 mod accounts_anonymous;
 mod attachments;
+mod avatars;
 mod call;
 mod challenge;
 mod change_number;

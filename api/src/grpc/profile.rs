@@ -29,9 +29,9 @@ use super::proto::profile::profile_server::Profile;
 use super::proto::profile::set_profile_response::Response as Written;
 use super::proto::profile::set_profile_v1_request::AvatarChange as Change;
 use super::proto::profile::{
-    GetProfileRequest, GetProfileResponse, PaymentsForbiddenInRegion, ProfilesV2CapabilityRequired,
-    SetProfileRequest, SetProfileResponse, SetProfileResult, SetV1AvatarRequest,
-    SetV1AvatarResponse,
+    GetAvatarCredentialsRequest, GetAvatarCredentialsResponse, GetProfileRequest,
+    GetProfileResponse, PaymentsForbiddenInRegion, ProfilesV2CapabilityRequired, SetProfileRequest,
+    SetProfileResponse, SetProfileResult, SetV1AvatarRequest, SetV1AvatarResponse,
 };
 use super::{Door, status};
 use crate::http::profile::set::payments_barred;
@@ -194,6 +194,13 @@ impl Profile for Door {
         Ok(Response::new(GetProfileResponse {
             response: Some(outcome),
         }))
+    }
+
+    async fn get_avatar_credentials(
+        &self,
+        request: Request<GetAvatarCredentialsRequest>,
+    ) -> Result<Response<GetAvatarCredentialsResponse>, Status> {
+        self.avatar_credentials(DeviceCall::of(request)).await
     }
 
     async fn set_v1_avatar(

@@ -10,12 +10,12 @@
 
 use commands::account::{Caller, Denied};
 use crypto::zk::profile::{self, Commitment};
+use events::Aci;
 use events::values::hashes::UnidentifiedAccessKey;
 use events::values::profile::ProfileVersion;
-use events::{Aci, ServiceId};
 use tonic::{Request, Response, Status};
 
-use super::access::Shown as Showing;
+use super::access::{Shown as Showing, denied};
 use super::call::AnonymousCall;
 use super::profiles::{Shown, version, wanted};
 use super::proto::errors::{FailedUnidentifiedAuthorization, NotFound};
@@ -29,14 +29,6 @@ use super::proto::profile::{
     GetProfileAnonymousRequest, GetProfileAnonymousResponse,
 };
 use super::{Door, ids, status};
-use crate::reach::Unreached;
-
-fn denied(unreached: Unreached) -> Result<Denied, Status> {
-    match unreached {
-        Unreached::Denied(denied) => Ok(denied),
-        Unreached::Unavailable(error) => Err(status::unanswered(error)),
-    }
-}
 
 impl Door {
     /// What was published about the key of a version, if somebody with this access key may know.
@@ -75,14 +67,7 @@ impl ProfileAnonymous for Door {
             Some(Authentication::GroupSendToken(token)) => Showing::Token(token),
             None => return Err(status::violated("authentication", "must be set")),
         };
-        let reached = match self.caller(shown, aci.into()).await? {
-            Some(caller) => match self.0.reach(aci.into(), &caller).await {
-                Ok(account) => Ok(account),
-                Err(unreached) => Err(denied(unreached)?),
-            },
-            None => Err(Denied::Unauthorized),
-        };
-        let outcome = match reached {
+        let outcome = match self.opened(shown, aci).await? {
             Ok(account) => match self.shown_profile(&account, version, &known).await? {
                 Some(Shown::Second(profile)) => Found::Profile(profile),
                 Some(Shown::First(profile)) => Found::ProfileV1(profile),
@@ -108,12 +93,7 @@ impl ProfileAnonymous for Door {
         let wanted = message.request.unwrap_or_default();
         let refused =
             || status::violated("credential_request", "cannot be read, or does not verify");
-        let ServiceId::Aci(aci) = ids::service_id(wanted.account_identifier)? else {
-            return Err(status::violated(
-                "account_identifier",
-                "must be an account's own id",
-            ));
-        };
+        let aci = ids::aci(wanted.account_identifier)?;
         let key = UnidentifiedAccessKey::try_from(message.unidentified_access_key.to_vec())
             .map_err(|_| status::violated("unidentified_access_key", "must have a size of 16"))?;
         let request = profile::Request::parse(&wanted.credential_request).map_err(|_| refused())?;

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use crypto::access_key::checksum;
 use crypto::tuple_hash::tuple_hash_256;
+use events::Aci;
 use events::values::Capability;
 use events::values::profile::{ProfileFields, ProfileVersion};
-use events::{Aci, ServiceId};
 use projections::accounts::Account;
 use projections::devices::Device;
 use projections::profiles::StoredProfile;
@@ -16,12 +16,7 @@ use super::{Door, ids, status};
 
 /// Which account, and which version of its profile.
 pub(super) fn wanted(request: GetProfileRequest) -> Result<(Aci, ProfileVersion), Status> {
-    let ServiceId::Aci(aci) = ids::service_id(request.account_identifier)? else {
-        return Err(status::violated(
-            "account_identifier",
-            "must be an account's own id",
-        ));
-    };
+    let aci = ids::aci(request.account_identifier)?;
     Ok((aci, version(&request.version)?))
 }
 

@@ -144,9 +144,11 @@ impl Door {
             SendMessageRefused::MismatchedDevices { missing, extra } => {
                 Ok(devices(missing, extra, vec![]))
             }
-            SendMessageRefused::StaleDevices { devices: stale } => {
-                Ok(devices(vec![], vec![], stale))
-            }
+            SendMessageRefused::StaleDevices {
+                devices: stale,
+                missing,
+                extra,
+            } => Ok(devices(missing, extra, stale)),
             SendMessageRefused::TooLarge { .. } => Err(status::violated(
                 "payload",
                 "must not be longer than 96 KiB",

@@ -188,6 +188,8 @@ limits! {
     PushChallengeSuccess "pushChallengeSuccess" 2 per 12 from_hours, Shared, "account";
     /// Resetting limits by a challenge.
     RateLimitReset "rateLimitReset" 2 per 12 from_hours, Shared, "account";
+    /// New keys for credentials about pictures.
+    SetZkCredentialKey "setZkCredentialKey" 5 per 168 from_hours, Shared, "account";
     /// Credentials for other services.
     ExternalServiceCredentials "externalServiceCredentials" 100 per 15 from_mins, Shared, "account";
 }

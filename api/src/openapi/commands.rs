@@ -19,6 +19,7 @@ pub const EVENTS: &[(&str, &[&str])] = &[
         "ChangeProtection",
         &["RecoveryPasswordSet", "RegistrationLockChanged"],
     ),
+    ("ClearPushToken", &["DeviceFetchesMessages"]),
     ("ConfirmTotpKey", &["TotpKeyConfirmed"]),
     ("ConfirmUsername", &["UsernameClaimed", "UsernameConfirmed"]),
     (
@@ -75,6 +76,7 @@ pub const EVENTS: &[(&str, &[&str])] = &[
     ("SetPushToken", &["PushTokenChanged"]),
     ("SetTotpKeyMetadata", &["TotpKeyMetadataSet"]),
     ("SetUsernameLink", &["UsernameLinkChanged"]),
+    ("SetZkCredentialKey", &["ZkCredentialKeySet"]),
     (
         "StartSession",
         &["PushChallengeIssued", "SessionStarted", "VerificationBegun"],

@@ -238,6 +238,8 @@ fn revoke(accounts: &HashMap<Aci, Vec<Entry>>, fact: &Fact, event: &AccountEvent
         | AccountEvent::RegistrationLockChanged(_)
         | AccountEvent::AccessChanged(_)
         | AccountEvent::PushTokenChanged(_)
+        | AccountEvent::ZkCredentialKeySet(_)
+        | AccountEvent::DeviceFetchesMessages(_)
         | AccountEvent::DeviceRenamed(_)
         | AccountEvent::NumberChanged(_)
         | AccountEvent::UsernameReservationSet(_)

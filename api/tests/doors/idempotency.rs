@@ -33,7 +33,7 @@ impl Door {
     }
 
     /// The server ends before it has written down what it answered.
-    async fn forget_answers(&self) {
+    pub(crate) async fn forget_answers(&self) {
         sqlx::query("UPDATE doors.outcomes SET answer = NULL")
             .execute(&self.database.pool)
             .await

@@ -12,7 +12,7 @@ use crate::support::{Device, Door};
 
 const NUMBER: &str = "+12015550123";
 
-async fn device_row(door: &Door, device: &Device) -> projections::devices::Device {
+pub(crate) async fn device_row(door: &Door, device: &Device) -> projections::devices::Device {
     let aci = device.aci.parse().unwrap();
     let id = u32::try_from(device.id).unwrap().try_into().unwrap();
     let found = door.api.queries.devices().one(aci, id).await;

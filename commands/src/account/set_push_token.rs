@@ -38,6 +38,17 @@ pub enum PushService {
     Fcm,
 }
 
+impl PushService {
+    /// What a device is known as that this service does not wake any more.
+    pub(super) fn application(self, device: DeviceId) -> &'static str {
+        match self {
+            Self::Fcm => "OWA",
+            Self::Apn if device.is_primary() => "OWI",
+            Self::Apn => "OWP",
+        }
+    }
+}
+
 /// Why nothing changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SetPushTokenRefused {
@@ -59,7 +70,7 @@ impl SetPushToken {
             .ok_or(SetPushTokenRefused::NoSuchDevice)?;
         let (push, agent) = match &self.change {
             PushChange::Wake(token) => (Some(Personal::Clear(token.0.clone())), None),
-            PushChange::Leave(service) => (None, Some(self.agent(*service).into())),
+            PushChange::Leave(service) => (None, Some(service.application(self.device).into())),
         };
         let changed = PushTokenChanged {
             device: self.device,
@@ -72,14 +83,6 @@ impl SetPushToken {
     fn is_so(changed: &PushTokenChanged, device: &Device) -> bool {
         let agent = changed.agent.is_none() || device.traits.agent == changed.agent;
         device.push == changed.push && !device.traits.fetches_messages && agent
-    }
-
-    fn agent(&self, service: PushService) -> &'static str {
-        match service {
-            PushService::Fcm => "OWA",
-            PushService::Apn if self.device.is_primary() => "OWI",
-            PushService::Apn => "OWP",
-        }
     }
 }
 

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use events::account::{
     Access, AccountEvent, AccountRegistered, AccountReregistered, AttributesChanged, DeviceTraits,
-    IdentityKeys, NewDevice, NumberChanged, Protection, PushToken, PushTokenChanged,
+    IdentityKeys, NewDevice, NumberChanged, Protection, PushToken,
 };
 use events::ids::DeviceAddress;
 use events::ids::IdentityKind;
 use events::values::Capability;
 use events::values::hashes::{LinkTokenHash, SaltedHash, UnidentifiedAccessKey};
 use events::values::keys::EcPublicKey;
+use events::values::profile::ZkCredentialKey;
 use events::{
     Aci, DeviceId, Generation, Personal, Pni, RegistrationId, ServiceId, StreamId, Timestamp,
 };
@@ -70,6 +71,8 @@ pub struct Live {
     pub usernames: Usernames,
     /// Its keys for one-time passwords.
     pub totp: TotpKeys,
+    /// The key by which credentials for its pictures are bound to it, and what tells it from earlier ones.
+    pub zk_credential: Option<(ZkCredentialKey, u64)>,
     /// When the recovery password was last set.
     recovery_password_set_at: Timestamp,
     /// Linking tokens that were used of late.
@@ -258,6 +261,7 @@ impl Account {
             former_pni: None,
             usernames: Usernames::default(),
             totp: TotpKeys::default(),
+            zk_credential: None,
             recovery_password_set_at: at,
             spent_tokens: Vec::new(),
         }));
@@ -322,7 +326,10 @@ impl Live {
                 IdentityKind::Pni => self.identity.pni = Some(set.key.clone()),
             },
             AccountEvent::DeviceSeen(seen) => self.see(seen.device, at),
-            AccountEvent::PushTokenChanged(changed) => self.change_push(changed),
+            AccountEvent::PushTokenChanged(changed) => {
+                let (push, agent) = (changed.push.as_ref(), changed.agent.as_deref());
+                self.change_push(changed.device, push, agent, false);
+            }
             AccountEvent::DeviceRenamed(renamed) => {
                 if let Some(device) = self.devices.get_mut(&renamed.device) {
                     device.traits.name = Some(renamed.name.clone());
@@ -356,6 +363,12 @@ impl Live {
             AccountEvent::TotpKeyRemoved(removed) => {
                 self.totp.confirmed.remove(&removed.key_id);
             }
+            AccountEvent::ZkCredentialKeySet(set) => {
+                self.zk_credential = Some((set.key.clone(), set.rotation_id));
+            }
+            AccountEvent::DeviceFetchesMessages(fetches) => {
+                self.change_push(fetches.device, None, fetches.agent.as_deref(), true);
+            }
             // What was held against it is not kept here.
             AccountEvent::ChallengeMet(_) => {}
             AccountEvent::AccountRegistered(_)
@@ -380,12 +393,18 @@ impl Live {
         }
     }
 
-    fn change_push(&mut self, changed: &PushTokenChanged) {
-        if let Some(device) = self.devices.get_mut(&changed.device) {
-            device.push.clone_from(&changed.push);
-            device.traits.fetches_messages = false;
-            if changed.agent.is_some() {
-                device.traits.agent.clone_from(&changed.agent);
+    fn change_push(
+        &mut self,
+        device: DeviceId,
+        push: Option<&Personal<PushToken>>,
+        agent: Option<&str>,
+        fetches_messages: bool,
+    ) {
+        if let Some(device) = self.devices.get_mut(&device) {
+            device.push = push.cloned();
+            device.traits.fetches_messages = fetches_messages;
+            if agent.is_some() {
+                device.traits.agent = agent.map(Into::into);
             }
         }
     }

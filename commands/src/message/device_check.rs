@@ -21,6 +21,10 @@ pub enum WrongDevices {
     Stale {
         /// Which.
         devices: Vec<DeviceId>,
+        /// Left out besides.
+        missing: Vec<DeviceId>,
+        /// Not there besides.
+        extra: Vec<DeviceId>,
     },
 }
 
@@ -88,7 +92,11 @@ pub fn check(
         stale,
     } = differences;
     if !stale.is_empty() {
-        Err(WrongDevices::Stale { devices: stale })
+        Err(WrongDevices::Stale {
+            devices: stale,
+            missing,
+            extra,
+        })
     } else if mismatched {
         Err(WrongDevices::Mismatched { missing, extra })
     } else {
@@ -141,9 +149,12 @@ mod tests {
         }
     }
 
-    fn stale(ids: &[u32]) -> WrongDevices {
+    fn stale(ids: &[u32], missing: &[u32], extra: &[u32]) -> WrongDevices {
+        let devices = |ids: &[u32]| ids.iter().copied().map(device).collect();
         WrongDevices::Stale {
-            devices: ids.iter().copied().map(device).collect(),
+            devices: devices(ids),
+            missing: devices(missing),
+            extra: devices(extra),
         }
     }
 
@@ -169,11 +180,11 @@ mod tests {
     fn stale_devices_are_reported_before_all_else() {
         assert_eq!(
             check_aci(&[(1, Some(99)), (5, Some(1))], None),
-            Err(stale(&[1]))
+            Err(stale(&[1], &[2], &[5]))
         );
         assert_eq!(
             check_aci(&[(1, Some(0)), (2, Some(200))], None),
-            Err(stale(&[1]))
+            Err(stale(&[1], &[], &[]))
         );
     }
 
@@ -187,7 +198,7 @@ mod tests {
         let account = two_devices();
         let addressed = |second| [(device(1), Some(101)), (device(2), second)];
         let by_number = |second| check(&account, IdentityKind::Pni, None, addressed(second));
-        assert_eq!(by_number(Some(200)), Err(stale(&[2])));
+        assert_eq!(by_number(Some(200)), Err(stale(&[2], &[], &[])));
         assert_eq!(by_number(None), Ok(()));
     }
 

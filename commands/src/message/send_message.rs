@@ -138,6 +138,10 @@ pub enum SendMessageRefused {
     StaleDevices {
         /// Which.
         devices: Vec<DeviceId>,
+        /// Left out besides.
+        missing: Vec<DeviceId>,
+        /// Not there besides.
+        extra: Vec<DeviceId>,
     },
     /// A ciphertext is longer than [`MAX_CONTENT`].
     #[error("a message of {length} bytes is longer than {MAX_CONTENT}")]
@@ -164,7 +168,15 @@ impl From<WrongDevices> for SendMessageRefused {
             WrongDevices::Mismatched { missing, extra } => {
                 Self::MismatchedDevices { missing, extra }
             }
-            WrongDevices::Stale { devices } => Self::StaleDevices { devices },
+            WrongDevices::Stale {
+                devices,
+                missing,
+                extra,
+            } => Self::StaleDevices {
+                devices,
+                missing,
+                extra,
+            },
         }
     }
 }

@@ -86,7 +86,7 @@ pub enum SendToManyRefused {
     /// Of these recipients, devices were left out, or addressed that do not exist. This wins over stale ones.
     #[error("{} recipients have other devices", recipients.len())]
     MismatchedDevices {
-        /// Who, and what is wrong.
+        /// Who, and what is wrong; also those with stale devices only.
         recipients: Vec<(ServiceId, Differences)>,
     },
     /// Devices of these recipients were installed anew since the sender met them.
@@ -208,24 +208,23 @@ fn check_keys(
 }
 
 fn check_devices(recipients: &[Resolved<'_>]) -> Result<(), SendToManyRefused> {
-    let (mut mismatched, mut stale) = (Vec::new(), Vec::new());
+    let mut wrong = Vec::new();
     for (recipient, found) in recipients {
         let Some((_, account)) = found else { continue };
         let addressed = recipient.devices.iter();
         let addressed = addressed.map(|device| (device.id, Some(device.registration_id.into())));
         let differences = compare(account, recipient.service_id.kind(), None, addressed);
-        if differences.are_mismatched() {
-            mismatched.push((recipient.service_id, differences));
-        } else if !differences.stale.is_empty() {
-            stale.push((recipient.service_id, differences.stale));
+        if differences.are_mismatched() || !differences.stale.is_empty() {
+            wrong.push((recipient.service_id, differences));
         }
     }
-    if !mismatched.is_empty() {
-        Err(SendToManyRefused::MismatchedDevices {
-            recipients: mismatched,
+    if wrong.iter().any(|(_, it)| it.are_mismatched()) {
+        Err(SendToManyRefused::MismatchedDevices { recipients: wrong })
+    } else if !wrong.is_empty() {
+        let stale = wrong.into_iter().map(|(who, it)| (who, it.stale));
+        Err(SendToManyRefused::StaleDevices {
+            recipients: stale.collect(),
         })
-    } else if !stale.is_empty() {
-        Err(SendToManyRefused::StaleDevices { recipients: stale })
     } else {
         Ok(())
     }

@@ -151,7 +151,7 @@ impl From<WrongDevices> for ChangeNumberRefused {
             WrongDevices::Mismatched { missing, extra } => {
                 Self::MismatchedDevices { missing, extra }
             }
-            WrongDevices::Stale { devices } => Self::StaleDevices { devices },
+            WrongDevices::Stale { devices, .. } => Self::StaleDevices { devices },
         }
     }
 }

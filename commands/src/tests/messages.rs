@@ -122,7 +122,9 @@ async fn too_long_messages_are_refused_after_the_devices_were_checked() {
     assert_eq!(
         refused,
         SendMessageRefused::StaleDevices {
-            devices: vec![device(1)]
+            devices: vec![device(1)],
+            missing: vec![],
+            extra: vec![],
         }
     );
     send.messages[0].registration_id = None;

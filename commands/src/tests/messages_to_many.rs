@@ -109,10 +109,14 @@ async fn missing_and_extra_devices_anywhere_win_over_stale_ones() {
         extra: vec![device(5)],
         stale: vec![],
     };
+    let stale = Differences {
+        stale: vec![device(1)],
+        ..Differences::default()
+    };
     assert_eq!(
         send(&[PRIMARY, (5, 1)], &[(1, 7)]).await,
         SendToManyRefused::MismatchedDevices {
-            recipients: vec![(by_aci(1), differences)]
+            recipients: vec![(by_aci(1), differences), (by_aci(2), stale)]
         }
     );
     assert_eq!(

@@ -100,6 +100,40 @@ impl fmt::Debug for ProfileKeyCommitment {
 
 base64_serde!(ProfileKeyCommitment);
 
+/// The public half of a key by which credentials for pictures are bound to an account: 33 bytes, kept as they came. Whether
+/// they are well-formed is for `crypto` to say.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ZkCredentialKey([u8; 33]);
+
+impl ZkCredentialKey {
+    /// The size in bytes.
+    pub const LEN: usize = 33;
+}
+
+impl TryFrom<Vec<u8>> for ZkCredentialKey {
+    type Error = InvalidBytes;
+
+    fn try_from(bytes: Vec<u8>) -> Result<Self, InvalidBytes> {
+        let bytes = bytes.try_into().map(Self);
+        bytes.map_err(|_| InvalidBytes("a credential key (33 bytes)"))
+    }
+}
+
+impl AsRef<[u8]> for ZkCredentialKey {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ZkCredentialKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let start = hex::encode(&self.0[..5]);
+        write!(f, "ZkCredentialKey({start}…)")
+    }
+}
+
+base64_serde!(ZkCredentialKey);
+
 /// Where a profile's picture is kept: `profiles/` and 16 random bytes in padded URL-safe base64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -2,16 +2,17 @@
 
 use events::account::{
     Access, AccessChanged, AccountDeleted, AccountEvent, AccountRegistered, AccountReregistered,
-    AttributesChanged, ChallengeAnswer, ChallengeMet, DeviceLinked, DeviceRemoved, DeviceRenamed,
-    DeviceSeen, DeviceTraits, HeldUsername, IdentityKeySet, IdentityKeys, NewDevice, NumberChanged,
-    Protection, PushToken, PushTokenChanged, RecoveryPasswordDropped, RecoveryPasswordSet,
-    RegistrationLockChanged, RegistrationLockFailed, TotpKeyConfirmed, TotpKeyGenerated,
-    TotpKeyMetadataSet, TotpKeyRemoved, UsernameConfirmed, UsernameDropped, UsernameLink,
-    UsernameLinkChanged, UsernameReservationSet,
+    AttributesChanged, ChallengeAnswer, ChallengeMet, DeviceFetchesMessages, DeviceLinked,
+    DeviceRemoved, DeviceRenamed, DeviceSeen, DeviceTraits, HeldUsername, IdentityKeySet,
+    IdentityKeys, NewDevice, NumberChanged, Protection, PushToken, PushTokenChanged,
+    RecoveryPasswordDropped, RecoveryPasswordSet, RegistrationLockChanged, RegistrationLockFailed,
+    TotpKeyConfirmed, TotpKeyGenerated, TotpKeyMetadataSet, TotpKeyRemoved, UsernameConfirmed,
+    UsernameDropped, UsernameLink, UsernameLinkChanged, UsernameReservationSet, ZkCredentialKeySet,
 };
 use events::ids::IdentityKind;
 use events::values::Capability;
 use events::values::hashes::{LinkTokenHash, UnidentifiedAccessKey};
+use events::values::profile::ZkCredentialKey;
 use events::values::totp::{TotpKeyId, TotpMetadata, TotpSecret};
 use events::values::username::{EncryptedUsername, UsernameHash};
 use events::{DeviceId, Generation, LinkHandle, Pni, RegistrationId};
@@ -138,6 +139,21 @@ fn account_settings() -> Vec<AccountEvent> {
         }
         .into(),
         AccessChanged { access: access() }.into(),
+        ZkCredentialKeySet {
+            key: vec![3; ZkCredentialKey::LEN].try_into().unwrap(),
+            rotation_id: 0x7fff_ffff_ffff_fffe,
+        }
+        .into(),
+        DeviceFetchesMessages {
+            device: device(1),
+            agent: Some("OWI".into()),
+        }
+        .into(),
+        DeviceFetchesMessages {
+            device: device(2),
+            agent: None,
+        }
+        .into(),
         PushTokenChanged {
             device: device(2),
             push: Some(PushToken::Apn("push-token".into()).into()),

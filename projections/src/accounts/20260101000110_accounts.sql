@@ -14,6 +14,8 @@ CREATE TABLE read_models.accounts_v1 (
     username_hash    bytea,
     link_handle      uuid,                -- where the link to the username stands
     link_value       bytea,               -- the username, encrypted for those who have the link
+    zk_credential_key bytea,              -- binds credentials for pictures to the account
+    zk_rotation_id   bigint,              -- which key that is
     totp_keys        text       NOT NULL  -- [[number, metadata in base64], …]: keys for one-time passwords
 );
 

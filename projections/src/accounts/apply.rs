@@ -11,6 +11,7 @@ use events::ids::IdentityKind;
 use events::values::Capability;
 use events::values::hashes::UnidentifiedAccessKey;
 use events::values::keys::EcPublicKey;
+use events::values::profile::ZkCredentialKey;
 use events::values::totp::{TotpKeyId, TotpMetadata};
 use events::values::username::EncryptedUsername;
 use events::{Aci, DeviceId, E164, Family, LinkHandle, Personal, Pni, Timestamp};
@@ -35,6 +36,7 @@ pub(crate) struct AccountRow {
     pub(super) reach: Reach,
     pub(super) username: Option<Username>,
     pub(super) totp_keys: BTreeMap<TotpKeyId, Option<TotpMetadata>>,
+    pub(super) zk_credential: Option<(ZkCredentialKey, u64)>,
     pub(super) storage_devices: BTreeSet<DeviceId>,
 }
 
@@ -70,6 +72,7 @@ pub(crate) enum AccountPatch {
     /// What is noted of a key for one-time passwords.
     TotpKey(TotpKeyId, Option<TotpMetadata>),
     TotpKeyRemoved(TotpKeyId),
+    ZkCredential(ZkCredentialKey, u64),
 }
 
 type Link = Option<(LinkHandle, EncryptedUsername)>;
@@ -148,6 +151,7 @@ impl Entity for AccountRow {
             AccountPatch::TotpKeyRemoved(id) => {
                 self.totp_keys.remove(&id);
             }
+            AccountPatch::ZkCredential(key, rotation) => self.zk_credential = Some((key, rotation)),
         }
         Some(self)
     }
@@ -196,6 +200,7 @@ fn apply(drafts: &mut Drafts<AccountRow>, aci: Aci, at: Timestamp, event: &Accou
                 reach: Reach::from(access),
                 username: None,
                 totp_keys: BTreeMap::new(),
+                zk_credential: None,
                 storage_devices: can_store(primary)
                     .then_some(primary.id)
                     .into_iter()
@@ -250,6 +255,12 @@ fn apply(drafts: &mut Drafts<AccountRow>, aci: Aci, at: Timestamp, event: &Accou
         AccountEvent::TotpKeyRemoved(e) => {
             drafts.patch(aci, AccountPatch::TotpKeyRemoved(e.key_id));
         }
+        AccountEvent::ZkCredentialKeySet(e) => {
+            drafts.patch(
+                aci,
+                AccountPatch::ZkCredential(e.key.clone(), e.rotation_id),
+            );
+        }
         AccountEvent::RegistrationLockFailed(_)
         | AccountEvent::RecoveryPasswordDropped(_)
         | AccountEvent::RecoveryPasswordSet(_)
@@ -259,6 +270,7 @@ fn apply(drafts: &mut Drafts<AccountRow>, aci: Aci, at: Timestamp, event: &Accou
         | AccountEvent::UsernameReservationSet(_)
         | AccountEvent::TotpKeyGenerated(_)
         | AccountEvent::DeviceSeen(_)
+        | AccountEvent::DeviceFetchesMessages(_)
         | AccountEvent::ChallengeMet(_) => {}
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use events::account::IdentityKeys;
 use events::values::hashes::UnidentifiedAccessKey;
+use events::values::profile::ZkCredentialKey;
 use events::values::totp::{TotpKeyId, TotpMetadata};
 use events::values::username::{EncryptedUsername, UsernameHash};
 use events::{Aci, E164, LinkHandle, Pni, Timestamp};
@@ -43,6 +44,8 @@ pub struct Account {
     pub username: Option<Username>,
     /// Its keys for one-time passwords, and what its owner notes about each, as long as it can be read.
     pub totp_keys: BTreeMap<TotpKeyId, Option<TotpMetadata>>,
+    /// The key by which credentials for its pictures are bound to it, and what tells it from earlier ones.
+    pub zk_credential: Option<(ZkCredentialKey, u64)>,
 }
 
 /// The username of an account.

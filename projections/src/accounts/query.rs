@@ -112,5 +112,6 @@ fn account(row: &PgRow) -> Result<Account, QueryError> {
         storage_capable: !row.storage_devices.is_empty(),
         username: row.username,
         totp_keys: row.totp_keys,
+        zk_credential: row.zk_credential,
     })
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use events::account::IdentityKeys;
+use events::values::profile::ZkCredentialKey;
 use events::values::totp::{TotpKeyId, TotpMetadata};
 use events::values::username::{EncryptedUsername, UsernameHash};
 use events::{Aci, DeviceId, E164, LinkHandle, Pni};
@@ -45,6 +46,7 @@ pub(super) fn read(row: &PgRow) -> Result<AccountRow, BoxError> {
         },
         username: username(row)?,
         totp_keys: totp_keys(row)?,
+        zk_credential: zk_credential(row)?,
         storage_devices: storage
             .into_iter()
             .map(|id| Ok(DeviceId::try_from(u32::try_from(id)?)?))
@@ -68,23 +70,26 @@ pub(super) async fn store(
         sqlx::query(
             "INSERT INTO accounts_v1 (aci, pni, registered_at, unrestricted, discoverable, storage_devices, number,
                                       aci_identity_key, pni_identity_key, access_key,
-                                      username_hash, link_handle, link_value, totp_keys)
+                                      username_hash, link_handle, link_value, totp_keys,
+                                      zk_credential_key, zk_rotation_id)
              SELECT aci, pni, registered_at, unrestricted, discoverable,
                     string_to_array(storage_devices, ',')::smallint[], number,
                     aci_identity_key, pni_identity_key, access_key,
-                    username_hash, link_handle, link_value, totp_keys
+                    username_hash, link_handle, link_value, totp_keys, zk_credential_key, zk_rotation_id
              FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::boolean[], $5::boolean[], $6::text[], $7::text[],
-                         $8::bytea[], $9::bytea[], $10::bytea[], $11::bytea[], $12::uuid[], $13::bytea[], $14::text[])
+                         $8::bytea[], $9::bytea[], $10::bytea[], $11::bytea[], $12::uuid[], $13::bytea[], $14::text[],
+                         $15::bytea[], $16::bigint[])
                   AS t(aci, pni, registered_at, unrestricted, discoverable, storage_devices, number,
                        aci_identity_key, pni_identity_key, access_key,
-                       username_hash, link_handle, link_value, totp_keys)
+                       username_hash, link_handle, link_value, totp_keys, zk_credential_key, zk_rotation_id)
              ON CONFLICT (aci) DO UPDATE SET
                  pni = excluded.pni, registered_at = excluded.registered_at, unrestricted = excluded.unrestricted,
                  discoverable = excluded.discoverable, storage_devices = excluded.storage_devices,
                  number = excluded.number, aci_identity_key = excluded.aci_identity_key,
                  pni_identity_key = excluded.pni_identity_key, access_key = excluded.access_key,
                  username_hash = excluded.username_hash, link_handle = excluded.link_handle,
-                 link_value = excluded.link_value, totp_keys = excluded.totp_keys",
+                 link_value = excluded.link_value, totp_keys = excluded.totp_keys,
+                 zk_credential_key = excluded.zk_credential_key, zk_rotation_id = excluded.zk_rotation_id",
         )
         .bind(column(rows, |row| row.aci.uuid()))
         .bind(column(rows, |row| row.pni.uuid()))
@@ -100,6 +105,8 @@ pub(super) async fn store(
         .bind(column(rows, |row| link(row).map(|(handle, _)| handle.uuid())))
         .bind(column(rows, |row| link(row).map(|(_, value)| value.as_ref())))
         .bind(column(rows, |row| totp_column(&row.totp_keys)))
+        .bind(column(rows, |row| row.zk_credential.as_ref().map(|(key, _)| key.as_ref())))
+        .bind(column(rows, |row| row.zk_credential.as_ref().map(|(_, id)| id.cast_signed())))
     })
     .await
 }
@@ -127,4 +134,11 @@ fn totp_keys(row: &PgRow) -> Result<BTreeMap<TotpKeyId, Option<TotpMetadata>>, B
     let keys: String = get(row, "totp_keys")?;
     let keys: Vec<(TotpKeyId, Option<TotpMetadata>)> = serde_json::from_str(&keys)?;
     Ok(keys.into_iter().collect())
+}
+
+/// The column holds the bits of the number.
+fn zk_credential(row: &PgRow) -> Result<Option<(ZkCredentialKey, u64)>, BoxError> {
+    let key: Option<ZkCredentialKey> = bytes(row, "zk_credential_key")?;
+    let rotation: Option<i64> = get(row, "zk_rotation_id")?;
+    Ok(key.zip(rotation.map(i64::cast_unsigned)))
 }

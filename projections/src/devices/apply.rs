@@ -38,6 +38,7 @@ pub(crate) enum DevicePatch {
     Push {
         token: Option<PushToken>,
         agent: Option<Box<str>>,
+        fetches_messages: bool,
     },
     Name(EncryptedDeviceName),
     PniRegistration(RegistrationId),
@@ -66,9 +67,13 @@ impl Entity for Device {
                 credential: None,
                 ..self
             }),
-            DevicePatch::Push { token, agent } => Some(Self {
+            DevicePatch::Push {
+                token,
+                agent,
+                fetches_messages,
+            } => Some(Self {
                 push: token.map(Redacted),
-                fetches_messages: false,
+                fetches_messages,
                 agent: agent.or(self.agent),
                 ..self
             }),
@@ -153,6 +158,15 @@ impl Changes {
                 let patch = DevicePatch::Push {
                     token: e.push.as_ref().and_then(Personal::known).cloned(),
                     agent: e.agent.clone(),
+                    fetches_messages: false,
+                };
+                self.drafts.patch((aci, e.device), patch);
+            }
+            AccountEvent::DeviceFetchesMessages(e) => {
+                let patch = DevicePatch::Push {
+                    token: None,
+                    agent: e.agent.clone(),
+                    fetches_messages: true,
                 };
                 self.drafts.patch((aci, e.device), patch);
             }
@@ -179,6 +193,7 @@ impl Changes {
             | AccountEvent::TotpKeyConfirmed(_)
             | AccountEvent::TotpKeyMetadataSet(_)
             | AccountEvent::TotpKeyRemoved(_)
+            | AccountEvent::ZkCredentialKeySet(_)
             | AccountEvent::ChallengeMet(_) => {}
         }
     }

@@ -112,6 +112,8 @@ impl Changes {
             | AccountEvent::TotpKeyRemoved(_)
             | AccountEvent::NumberChanged(_)
             | AccountEvent::DeviceSeen(_)
+            | AccountEvent::ZkCredentialKeySet(_)
+            | AccountEvent::DeviceFetchesMessages(_)
             | AccountEvent::ChallengeMet(_) => {}
         }
     }

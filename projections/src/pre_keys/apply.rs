@@ -163,6 +163,8 @@ impl Changes {
             | AccountEvent::TotpKeyMetadataSet(_)
             | AccountEvent::TotpKeyRemoved(_)
             | AccountEvent::DeviceSeen(_)
+            | AccountEvent::ZkCredentialKeySet(_)
+            | AccountEvent::DeviceFetchesMessages(_)
             | AccountEvent::ChallengeMet(_) => {}
         }
     }

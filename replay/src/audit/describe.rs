@@ -113,6 +113,8 @@ fn account(event: &AccountEvent) -> Vec<Detail> {
             vec![said("device", e.device), said("push", e.push.is_some())]
         }
         AccountEvent::DeviceRenamed(e) => vec![said("device", e.device)],
+        AccountEvent::DeviceFetchesMessages(e) => vec![said("device", e.device)],
+        AccountEvent::ZkCredentialKeySet(e) => vec![said("rotationId", e.rotation_id)],
         AccountEvent::NumberChanged(e) => vec![
             number(&e.number),
             said("pni", e.pni),

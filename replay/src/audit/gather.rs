@@ -114,6 +114,8 @@ impl Traces {
             | AccountEvent::RecoveryPasswordDropped(_)
             | AccountEvent::IdentityKeySet(_)
             | AccountEvent::DeviceSeen(_)
+            | AccountEvent::ZkCredentialKeySet(_)
+            | AccountEvent::DeviceFetchesMessages(_)
             | AccountEvent::ChallengeMet(_) => {}
         }
     }

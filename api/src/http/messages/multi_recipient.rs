@@ -138,10 +138,14 @@ impl From<SendToManyRefused> for Problem {
             SendToManyRefused::NoSuchRecipient => Self::not_found(),
             SendToManyRefused::Unauthorized => Self::unauthorized(),
             SendToManyRefused::TooLarge { .. } => Self::of(StatusCode::PAYLOAD_TOO_LARGE),
-            SendToManyRefused::MismatchedDevices { recipients } => Self::with(
-                StatusCode::CONFLICT,
-                &each(recipients, |it| mismatched(&it.missing, &it.extra)),
-            ),
+            SendToManyRefused::MismatchedDevices { mut recipients } => {
+                // Those whose devices are only stale are told when the others are right.
+                recipients.retain(|(_, it)| it.are_mismatched());
+                Self::with(
+                    StatusCode::CONFLICT,
+                    &each(recipients, |it| mismatched(&it.missing, &it.extra)),
+                )
+            }
             SendToManyRefused::StaleDevices { recipients } => Self::with(
                 StatusCode::GONE,
                 &each(recipients, |devices: Vec<DeviceId>| stale(&devices)),

@@ -200,7 +200,7 @@ fn refused(api: &Api, refused: SendMessageRefused) -> Problem {
         SendMessageRefused::MismatchedDevices { missing, extra } => {
             Problem::with(StatusCode::CONFLICT, &mismatched(&missing, &extra))
         }
-        SendMessageRefused::StaleDevices { devices } => {
+        SendMessageRefused::StaleDevices { devices, .. } => {
             Problem::with(StatusCode::GONE, &stale(&devices))
         }
         SendMessageRefused::TooLarge { .. } => Problem::of(StatusCode::PAYLOAD_TOO_LARGE),

@@ -191,3 +191,79 @@ async fn no_more_is_on_its_way_than_the_window_takes() {
     let ended = mailbox.ended_at_once().await;
     assert_eq!(reason(&ended), (16, "INVALID_CREDENTIALS".to_owned()));
 }
+
+#[tokio::test]
+async fn each_acknowledgement_in_whatever_order_makes_room_for_one_message() {
+    let door = Door::open().await;
+    let (alice, bob) = two(&door).await;
+    for timestamp in 1..=260 {
+        alice.send(&bob.aci, b"hello", timestamp).await.expect(200);
+    }
+    let mut mailbox = door.calls().by(&bob).mailbox(false).await;
+    let mut taken = Vec::new();
+    for _ in 0..256 {
+        taken.push(mailbox.message().await);
+    }
+    // One that was never sent, and one twice: neither makes room.
+    mailbox.say(Ask::ServerGuidAck(Bytes::from_static(&[9; 16])));
+    mailbox.acknowledge(&taken[200]);
+    mailbox.acknowledge(&taken[200]);
+    assert_eq!(mailbox.message().await.client_timestamp, Some(257));
+    mailbox.acknowledge(&taken[3]);
+    let last = mailbox.message().await;
+    assert_eq!(last.client_timestamp, Some(258));
+    mailbox.acknowledge(&last);
+    let mut rest = vec![mailbox.message().await];
+    for (index, envelope) in taken.iter().enumerate() {
+        if index != 200 && index != 3 {
+            mailbox.acknowledge(envelope);
+        }
+    }
+    rest.push(mailbox.message().await);
+    let timestamps: Vec<_> = rest.iter().map(|it| it.client_timestamp).collect();
+    assert_eq!(timestamps, [Some(259), Some(260)]);
+    for envelope in &rest {
+        mailbox.acknowledge(envelope);
+    }
+    let list = async || bob.client.get("/v1/messages").await.expect(200);
+    // 257 is not acknowledged, so the end of the queue has not come; another stream finds it, and nothing else.
+    let mut successor = door.calls().by(&bob).mailbox(false).await;
+    assert_eq!(successor.accept().await, 257);
+    successor.queue_empty().await;
+    assert_eq!(list().await["messages"], json!([]));
+}
+
+#[tokio::test]
+async fn a_client_that_has_nothing_more_to_say_goes_on_to_receive() {
+    let door = Door::open().await;
+    let (alice, bob) = two(&door).await;
+    let mut mailbox = door.calls().by(&bob).mailbox(false).await;
+    mailbox.queue_empty().await;
+    mailbox.half_close();
+    for timestamp in 1..=2 {
+        alice.send(&bob.aci, b"hello", timestamp).await.expect(200);
+        assert_eq!(mailbox.message().await.client_timestamp, Some(timestamp));
+    }
+}
+
+/// The contents that are on their way at a time are bounded in bytes, and what the client does not read is not read from the
+/// store either.
+#[tokio::test]
+async fn a_client_that_does_not_read_is_sent_no_more_than_its_window() {
+    let door = Door::open().await;
+    let (alice, bob) = two(&door).await;
+    let long: &'static [u8] = &[7; 90_000];
+    for timestamp in 1..=40 {
+        alice.send(&bob.aci, long, timestamp).await.expect(200);
+    }
+    let mut mailbox = door.calls().by(&bob).mailbox(false).await;
+    let mut bytes = 0;
+    for timestamp in 1..=40 {
+        let envelope = mailbox.message().await;
+        assert_eq!(envelope.client_timestamp, Some(timestamp));
+        bytes += envelope.content.as_ref().unwrap().len();
+        mailbox.acknowledge(&envelope);
+    }
+    assert_eq!(bytes, 40 * long.len());
+    mailbox.queue_empty().await;
+}

@@ -1,10 +1,14 @@
 //! The gRPC services.
 
 mod accounts;
+mod avatars;
+mod capabilities;
 mod devices;
 mod keys;
+mod limits;
 mod mailbox;
 mod messages;
+mod retries;
 mod settings;
 mod three_doors;
 mod tools;

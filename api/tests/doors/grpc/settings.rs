@@ -163,6 +163,8 @@ async fn devices_are_named_and_woken() {
         .ask::<_, ClearPushTokenResponse>("device.Devices/ClearPushToken", ClearPushTokenRequest {})
         .await
         .unwrap();
+    let row = crate::settings::device_row(&door, &tablet).await;
+    assert!(row.fetches_messages && row.push.is_none());
     let list = alice.client.get("/v1/devices").await.expect(200);
     assert_eq!(list["devices"][1]["name"], "bmFtZQ==");
 }

@@ -1,5 +1,6 @@
 //! Calls over gRPC, straight into the router.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use api::grpc::DOCUMENTED;
@@ -9,6 +10,7 @@ use api::grpc::proto::messages::{GetMessageOptions, GetMessagesRequest, GetMessa
 use api::ws::frame::Envelope;
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures::stream::unfold;
@@ -32,7 +34,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Calls {
     router: Router,
     authorization: Option<String>,
+    metadata: Vec<(&'static str, String)>,
 }
+
+/// Where all of them come from.
+const FROM: ConnectInfo<SocketAddr> = ConnectInfo(SocketAddr::new(
+    IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+    443,
+));
 
 impl Door {
     /// Calls without credentials.
@@ -40,6 +49,7 @@ impl Door {
         Calls {
             router: self.router.clone(),
             authorization: None,
+            metadata: Vec::new(),
         }
     }
 }
@@ -57,8 +67,19 @@ impl Calls {
         }
     }
 
+    /// With more metadata.
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.metadata.push((name, value.into()));
+        self
+    }
+
     fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
+        request.extensions_mut().insert(FROM);
+        for (name, value) in &self.metadata {
+            let value: AsciiMetadataValue = value.parse().unwrap();
+            request.metadata_mut().insert(*name, value);
+        }
         if let Some(authorization) = &self.authorization {
             let value: AsciiMetadataValue = authorization.parse().unwrap();
             request.metadata_mut().insert("authorization", value);
@@ -128,7 +149,10 @@ impl Calls {
     /// Opens the mailbox.
     pub(crate) async fn mailbox(&self, drop_stories: bool) -> Mailbox {
         let (requests, answers) = self.stream("messages.Messages/GetMessages").await.unwrap();
-        let mailbox = Mailbox { requests, answers };
+        let mailbox = Mailbox {
+            requests: Some(requests),
+            answers,
+        };
         mailbox.say(Ask::Options(GetMessageOptions { drop_stories }));
         mailbox
     }
@@ -151,7 +175,10 @@ impl Calls {
         if let Some(authorization) = &self.authorization {
             request = request.header("authorization", authorization);
         }
-        let request = request.body(Body::from(body)).unwrap();
+        for (name, value) in &self.metadata {
+            request = request.header(*name, value);
+        }
+        let request = request.extension(FROM).body(Body::from(body)).unwrap();
         let response = self.router.clone().oneshot(request);
         let response = tokio::time::timeout(PATIENCE, response)
             .await
@@ -217,16 +244,20 @@ pub(crate) fn field<A: std::fmt::Debug>(answer: Result<A, Status>) -> String {
 
 /// An open mailbox.
 pub(crate) struct Mailbox {
-    requests: mpsc::UnboundedSender<GetMessagesRequest>,
+    requests: Option<mpsc::UnboundedSender<GetMessagesRequest>>,
     pub(crate) answers: Streaming<GetMessagesResponse>,
 }
 
 impl Mailbox {
     pub(crate) fn say(&self, ask: Ask) {
         // An error means that the server has ended the stream, which the next answer tells better.
-        let _ = self
-            .requests
-            .send(GetMessagesRequest { request: Some(ask) });
+        let requests = self.requests.as_ref().expect("it has more to say");
+        let _ = requests.send(GetMessagesRequest { request: Some(ask) });
+    }
+
+    /// Says that nothing more will be said.
+    pub(crate) fn half_close(&mut self) {
+        self.requests = None;
     }
 
     async fn next(&mut self) -> Result<Option<Given>, Status> {

@@ -36,7 +36,6 @@ pub(crate) struct Api {
     /// How long a mutation waits, at the most, for the read models to show it (ms).
     pub(crate) read_your_writes_ms: u64,
     /// Whether gRPC is spoken on the same ports. Without it official clients are told to use the WebSocket for all calls.
-    /// Off by default: how often a caller may call is limited for REST and the WebSocket only.
     pub(crate) grpc: bool,
     /// What new devices must be able to do where clients speak the deployed dialect: names as on the wire.
     pub(crate) required_capabilities: Capabilities,
@@ -63,7 +62,7 @@ impl Default for Api {
         Self {
             dialect: Dialect::default(),
             read_your_writes_ms: 250,
-            grpc: false,
+            grpc: true,
             required_capabilities: Capabilities::new(),
             number_waiting_period_s: 0,
             unproved_numbers: false,

@@ -83,9 +83,11 @@ impl History {
                 1 => samples::link_changed(generation),
                 _ => samples::username_confirmed(generation),
             },
-            13 => match choices.below(3) {
+            13 => match choices.below(5) {
                 0 => samples::push_token(device, generation),
                 1 => samples::renamed(device, generation),
+                2 => samples::fetches(device, generation),
+                3 => samples::zk_credential_key(generation),
                 _ => samples::access_changed(generation),
             },
             14 => samples::totp(device, choices.below(6)),

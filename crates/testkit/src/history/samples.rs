@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use events::account::{
     Access, AccessChanged, AccountDeleted, AccountEvent, AccountRegistered, AccountReregistered,
-    AttributesChanged, DeviceLinked, DeviceRemoved, DeviceRenamed, DeviceSeen, DeviceTraits,
-    HeldUsername, IdentityKeySet, IdentityKeys, NewDevice, NumberChanged, Protection, PushToken,
-    PushTokenChanged, RegistrationLockFailed, TotpKeyConfirmed, TotpKeyMetadataSet, TotpKeyRemoved,
-    UsernameConfirmed, UsernameDropped, UsernameLink, UsernameLinkChanged,
+    AttributesChanged, DeviceFetchesMessages, DeviceLinked, DeviceRemoved, DeviceRenamed,
+    DeviceSeen, DeviceTraits, HeldUsername, IdentityKeySet, IdentityKeys, NewDevice, NumberChanged,
+    Protection, PushToken, PushTokenChanged, RegistrationLockFailed, TotpKeyConfirmed,
+    TotpKeyMetadataSet, TotpKeyRemoved, UsernameConfirmed, UsernameDropped, UsernameLink,
+    UsernameLinkChanged, ZkCredentialKeySet,
 };
 use events::ids::{DeviceAddress, IdentityKind, PreKeyId};
 use events::keys::{KeysEvent, OneTimePreKeyTaken, PreKeyKind, PreKeysDropped, PreKeysUploaded};
@@ -22,7 +23,7 @@ use events::profile::{
 use events::values::Capability;
 use events::values::hashes::{LinkTokenHash, SaltedHash, UnidentifiedAccessKey};
 use events::values::keys::EcPublicKey;
-use events::values::profile::{AvatarKey, ProfileKeyCommitment, ProfileVersion};
+use events::values::profile::{AvatarKey, ProfileKeyCommitment, ProfileVersion, ZkCredentialKey};
 use events::values::totp::{TotpKeyId, TotpMetadata};
 use events::values::username::{EncryptedUsername, UsernameHash};
 use events::verification::{
@@ -305,6 +306,27 @@ pub fn push_token(id: u32, n: u32) -> AccountEvent {
         device: device(id),
         push: (!n.is_multiple_of(2)).then(|| token.into()),
         agent: n.is_multiple_of(2).then(|| "OWA".into()),
+    }
+    .into()
+}
+
+/// A device fetches its messages by itself.
+pub fn fetches(id: u32, n: u32) -> AccountEvent {
+    DeviceFetchesMessages {
+        device: device(id),
+        agent: n.is_multiple_of(2).then(|| "OWI".into()),
+    }
+    .into()
+}
+
+/// The account gets key `n` for credentials.
+pub fn zk_credential_key(n: u32) -> AccountEvent {
+    let fill = u8::try_from(n % 251).expect("it is small");
+    ZkCredentialKeySet {
+        key: vec![fill; ZkCredentialKey::LEN]
+            .try_into()
+            .expect("it has the size"),
+        rotation_id: u64::MAX / 2 - u64::from(n),
     }
     .into()
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 3 | a linked device asks (`BAD_AUTHENTICATION`) |
 //! | 3 | a field breaks its rule; a key or a signature that does not fit; another number without a proof |
-//! | 8 | too soon after the registration; too many attempts at a number |
+//! | 8 | too soon after the registration |
 //! | 16 | no or wrong credentials; the device is gone |
 //!
 //! That devices are others, that the number is not proved, or that its holder's registration lock is closed, are outcomes.
@@ -36,7 +36,6 @@ use super::sending::device_message;
 use super::usernames::handle;
 use super::{Door, ids, status};
 use crate::http::registration::proof::show_lock_out;
-use crate::limits::rates::Limit;
 
 /// Values for devices, checked as they are parsed.
 fn by_device<W, K>(
@@ -140,8 +139,6 @@ impl Door {
             return Ok(Response::new(answer(outcome)));
         };
         let command = self.change_of_number(call.caller, proof, request)?;
-        let number = command.number.to_string();
-        self.count_by(Limit::Registration, &number).await?;
         let moved = self.0.executor.execute(&command, &call.context).await;
         match status::decided(moved)? {
             Ok(moved) => {

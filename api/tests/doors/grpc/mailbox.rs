@@ -225,12 +225,12 @@ async fn each_acknowledgement_in_whatever_order_makes_room_for_one_message() {
     for envelope in &rest {
         mailbox.acknowledge(envelope);
     }
-    let list = async || bob.client.get("/v1/messages").await.expect(200);
+    let left = async || bob.client.get("/v1/messages").await.expect(200);
     // 257 is not acknowledged, so the end of the queue has not come; another stream finds it, and nothing else.
     let mut successor = door.calls().by(&bob).mailbox(false).await;
     assert_eq!(successor.accept().await, 257);
     successor.queue_empty().await;
-    assert_eq!(list().await["messages"], json!([]));
+    assert_eq!(left().await["messages"], json!([]));
 }
 
 #[tokio::test]
@@ -252,9 +252,9 @@ async fn a_client_that_has_nothing_more_to_say_goes_on_to_receive() {
 async fn a_client_that_does_not_read_is_sent_no_more_than_its_window() {
     let door = Door::open().await;
     let (alice, bob) = two(&door).await;
-    let long: &'static [u8] = &[7; 90_000];
+    let long = vec![7; 90_000];
     for timestamp in 1..=40 {
-        alice.send(&bob.aci, long, timestamp).await.expect(200);
+        alice.send(&bob.aci, &long, timestamp).await.expect(200);
     }
     let mut mailbox = door.calls().by(&bob).mailbox(false).await;
     let mut bytes = 0;

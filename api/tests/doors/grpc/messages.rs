@@ -121,6 +121,9 @@ async fn other_devices_are_an_outcome() {
     let mut stale = to(&[1, 2], REGISTRATION_ID + 1).await;
     stale[2].sort_unstable();
     assert_eq!(stale, [vec![], vec![], vec![1, 2]]);
+    // Whatever is wrong is told at once.
+    let all = to(&[1, 5], REGISTRATION_ID + 1).await;
+    assert_eq!(all, [vec![2], vec![5], vec![1]]);
     let list = bob.client.get("/v1/messages").await.expect(200);
     assert_eq!(list["messages"].as_array().unwrap().len(), 0);
 }

@@ -2,6 +2,7 @@
 
 pub mod buckets;
 pub mod rates;
+pub(crate) mod trials;
 
 use std::time::Duration;
 

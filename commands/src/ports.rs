@@ -1,12 +1,15 @@
 //! What the doors need from outside around these rules. The server implements them.
 
+use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use events::E164;
 use events::account::PushToken;
 use events::values::Redacted;
 use events::verification::Transport;
+use events::{Aci, E164};
+
+use crate::command::{Refusal, Stop, Unavailable};
 
 /// Carries verification codes to phones.
 #[async_trait]
@@ -89,7 +92,12 @@ pub enum Notification {
     VerificationChallenge(Redacted<Box<str>>),
     /// Proves, by coming back, that a sender who met a limit is a device of the account: lower-case hex.
     RateLimitChallenge(Redacted<Box<str>>),
+    /// Somebody who has the account's number did not open its registration lock.
+    AttemptLogin,
 }
+
+/// What a push says of an [attempt](Notification::AttemptLogin).
+pub const FAILED_LOCK: &str = "failedRegistrationLock";
 
 /// Why a push did not go out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -114,5 +122,65 @@ pub struct PushNothing;
 impl PushTransport for PushNothing {
     async fn push(&self, _: &PushToken, _: &Notification) -> Result<(), PushFailed> {
         Err(PushFailed::Refused("no push service is configured"))
+    }
+}
+
+/// Counts how often somebody tries to get at a number or an account. Rules say when: only what would be compared counts.
+#[async_trait]
+pub trait Trials: fmt::Debug + Send + Sync + 'static {
+    /// Counts a trial, unless there were too many. A command that runs again counts each of its trials once.
+    async fn count(&self, trial: &Trial) -> Result<(), NotCounted>;
+}
+
+/// What somebody tries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trial {
+    /// To show that a number is theirs.
+    Number(E164),
+    /// To open the registration lock of the account that has the number.
+    RegistrationLock(E164),
+    /// To know a one-time password of the account.
+    OneTimePassword(Aci),
+}
+
+/// Why a trial may not go on.
+#[derive(Debug)]
+pub enum NotCounted {
+    /// There were too many.
+    TooMany(TooManyTrials),
+    /// They cannot be counted, and what cannot be counted is not let through.
+    Unavailable(Unavailable),
+}
+
+/// There were too many trials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many trials")]
+pub struct TooManyTrials {
+    /// When to try again.
+    pub retry_after: Duration,
+}
+
+impl dyn Trials {
+    /// Counts a trial of a command that is refused if there were too many.
+    pub(crate) async fn allow<R>(&self, trial: Trial) -> Result<(), Stop<R>>
+    where
+        R: Refusal + From<TooManyTrials>,
+    {
+        match self.count(&trial).await {
+            Ok(()) => Ok(()),
+            Err(NotCounted::TooMany(too_many)) => Err(Stop::Refused(too_many.into())),
+            Err(NotCounted::Unavailable(cause)) => Err(Stop::Unavailable(cause)),
+        }
+    }
+}
+
+/// For installations that limit nobody: every trial may go on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EndlessTrials;
+
+#[async_trait]
+impl Trials for EndlessTrials {
+    async fn count(&self, _: &Trial) -> Result<(), NotCounted> {
+        Ok(())
     }
 }

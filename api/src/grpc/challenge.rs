@@ -3,6 +3,7 @@
 //! | status | when |
 //! |---|---|
 //! | 3 | no answer, or none in the form of a captcha |
+//! | 8 | too many attempts, or too many that were right |
 //! | 14 | the captcha cannot be judged at the moment |
 //! | 16 | no or wrong credentials |
 //!
@@ -18,8 +19,6 @@ use super::proto::challenge::answer_challenge_request::Request as Answer;
 use super::proto::challenge::challenge_server::Challenge;
 use super::proto::challenge::{AnswerChallengeRequest, AnswerChallengeResponse};
 use super::{Door, status};
-use crate::http::challenge::answer::is_solved;
-use crate::http::extract::Authenticated;
 
 #[tonic::async_trait]
 impl Challenge for Door {
@@ -33,23 +32,16 @@ impl Challenge for Door {
             message,
             ..
         } = DeviceCall::of(request);
-        let (right, answer) = match message.request {
-            Some(Answer::Push(push)) => {
-                let device = Authenticated { address: caller };
-                let right = self.0.is_pushed_challenge(&device, &push.challenge).await;
-                let right = right.map_err(|error| status::failed(&error))?;
-                (right, ChallengeAnswer::Push)
-            }
-            Some(Answer::Captcha(captcha)) => {
-                let right = is_solved(&self.0, &captcha.captcha).await;
-                let right = right.map_err(|problem| match problem.status() {
-                    StatusCode::BAD_REQUEST => status::violated("captcha", "must be a captcha"),
-                    _ => status::of_problem(&problem),
-                })?;
-                (right, ChallengeAnswer::Captcha)
-            }
+        let (answer, text) = match message.request {
+            Some(Answer::Push(push)) => (ChallengeAnswer::Push, push.challenge),
+            Some(Answer::Captcha(captcha)) => (ChallengeAnswer::Captcha, captcha.captcha),
             None => return Err(status::violated("request", "must be set")),
         };
+        let right = self.0.judge(caller.aci, answer, &text).await;
+        let right = right.map_err(|problem| match problem.status() {
+            StatusCode::BAD_REQUEST => status::violated("captcha", "must be a captcha"),
+            _ => status::of_problem(&problem),
+        })?;
         if !right {
             return Ok(Response::new(AnswerChallengeResponse { success: false }));
         }

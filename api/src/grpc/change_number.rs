@@ -4,16 +4,18 @@
 //! |---|---|
 //! | 3 | a linked device asks (`BAD_AUTHENTICATION`) |
 //! | 3 | a field breaks its rule; a key or a signature that does not fit; another number without a proof |
-//! | 8 | too soon after the registration |
+//! | 8 | too soon after the registration; too many attempts at the number or its registration lock |
 //! | 16 | no or wrong credentials; the device is gone |
 //!
 //! That devices are others, that the number is not proved, or that its holder's registration lock is closed, are outcomes.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use commands::message::send_message::DeviceMessage;
 use commands::number::change_number::{ChangeNumberRefused, HolderRule, Moved, ProofOffered};
 use commands::number::{ChangeNumber, NewPniKeys};
+use commands::ports::TooManyTrials;
 use commands::registration::{Locked, NumberProof, Unproved};
 use events::ids::DeviceAddress;
 use events::values::Redacted;
@@ -35,7 +37,8 @@ use super::proto::messages::MismatchedDevices;
 use super::sending::device_message;
 use super::usernames::handle;
 use super::{Door, ids, status};
-use crate::http::registration::proof::show_lock_out;
+use crate::http::registration::proof::lock_failed;
+use crate::limits::trials::CountedTrials;
 
 /// Values for devices, checked as they are parsed.
 fn by_device<W, K>(
@@ -76,6 +79,7 @@ impl Door {
         caller: DeviceAddress,
         proof: ProofOffered,
         request: ChangeNumberRequest,
+        trials: Arc<CountedTrials>,
     ) -> Result<ChangeNumber, Status> {
         let number: E164 = request
             .number
@@ -120,6 +124,7 @@ impl Door {
             messages: messages?,
             waiting_period: self.0.config.number_waiting_period,
             policy: self.0.config.verification.clone(),
+            trials,
         })
     }
 
@@ -138,18 +143,20 @@ impl Door {
             let outcome = failed(Outcome::InvalidRegistrationSession);
             return Ok(Response::new(answer(outcome)));
         };
-        let command = self.change_of_number(call.caller, proof, request)?;
+        let trials = self.0.trials();
+        let command = self.change_of_number(call.caller, proof, request, trials.clone())?;
         let moved = self.0.executor.execute(&command, &call.context).await;
         match status::decided(moved)? {
             Ok(moved) => {
+                trials.lock_opened(&command.number).await;
                 let models = [Model::Accounts, Model::Devices, Model::PreKeys];
                 let position = self.0.settled(&moved, &models).await;
                 let identity = identifiers(&moved.done, &command.number);
                 Ok(at(position, answer(Outcome::AccountIdentifiers(identity))))
             }
             Err(refused) => {
-                if let ChangeNumberRefused::RegistrationLock(_) = refused {
-                    show_lock_out(&self.0).await;
+                if let ChangeNumberRefused::RegistrationLock(lock) = refused {
+                    lock_failed(&self.0, lock.aci).await;
                 }
                 let outcome = self.not_moved(&command, refused)?;
                 Ok(Response::new(answer(outcome)))
@@ -171,7 +178,8 @@ impl Door {
                     "must be signed by the identity key",
                 ));
             }
-            ChangeNumberRefused::TooSoon { retry_after } => {
+            ChangeNumberRefused::TooSoon { retry_after }
+            | ChangeNumberRefused::TooManyTrials(TooManyTrials { retry_after }) => {
                 return Err(status::exhausted(Some(retry_after)));
             }
             ChangeNumberRefused::ProofMissing | ChangeNumberRefused::InUse => {

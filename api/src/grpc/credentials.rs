@@ -115,6 +115,7 @@ impl Credentials for Door {
         request: Request<GetCreateCallLinkCredentialsRequest>,
     ) -> Result<Response<GetCreateCallLinkCredentialsResponse>, Status> {
         let call = DeviceCall::of(request);
+        self.count_by_account(Limit::CreateCallLink, &call).await?;
         let request = CreateRequest::parse(&call.message.credential_request)
             .map_err(|_| status::violated("credential_request", "cannot be read"))?;
         let issued = self.0.call_link_credential(call.caller.aci, &request).await;

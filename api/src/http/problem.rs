@@ -15,6 +15,8 @@ use serde::Serialize;
 use serde_json::json;
 use tracing::{debug, error};
 
+use crate::config::Dialect;
+
 /// The content type of every JSON body. Clients compare it to the letter: no charset.
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -30,6 +32,8 @@ pub struct Problem {
 enum Telling {
     Nothing,
     Json(Vec<u8>),
+    /// `{"code", "message"}`.
+    Message(Cow<'static, str>),
     /// The one answer that is not JSON: credentials are required.
     Credentials,
 }
@@ -46,10 +50,11 @@ impl Problem {
 
     /// `{"code", "message"}`.
     pub fn saying(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self::with(
+        Self {
             status,
-            &json!({ "code": status.as_u16(), "message": message.into() }),
-        )
+            body: Telling::Message(message.into()),
+            retry_after: None,
+        }
     }
 
     /// A body of the endpoint's own.
@@ -79,6 +84,16 @@ impl Problem {
     /// 400: a parameter of path, query or header breaks its rule.
     pub fn bad_parameter(rule: impl Into<String>) -> Self {
         Self::with(StatusCode::BAD_REQUEST, &json!({ "errors": [rule.into()] }))
+    }
+
+    /// The same where one of two contracts counts: that of the OpenAPI document knows one status for every request that is
+    /// not as it should be, the other tells broken JSON (400) from broken rules (422).
+    #[must_use]
+    pub fn in_dialect(mut self, dialect: Dialect) -> Self {
+        if dialect == Dialect::Seed && self.status == StatusCode::UNPROCESSABLE_ENTITY {
+            self.status = StatusCode::BAD_REQUEST;
+        }
+        self
     }
 
     /// 401: whoever wants this must show credentials, and those shown (if any) are not good.
@@ -198,6 +213,11 @@ impl IntoResponse for Problem {
             Telling::Json(json) => {
                 headers.insert(CONTENT_TYPE, JSON);
                 *response.body_mut() = json.into();
+            }
+            Telling::Message(message) => {
+                headers.insert(CONTENT_TYPE, JSON);
+                let body = json!({ "code": self.status.as_u16(), "message": message });
+                *response.body_mut() = body.to_string().into();
             }
             Telling::Credentials => {
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));

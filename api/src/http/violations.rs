@@ -1,9 +1,6 @@
 //! Rules of a body that its shape does not show, broken.
 
-use crate::config::Dialect;
 use crate::http::problem::Problem;
-use http::StatusCode;
-use serde_json::json;
 
 /// The rules that a body breaks, as `<property path> <rule>`. All are listed, in no order that anybody may rely on.
 #[derive(Debug, Default)]
@@ -25,18 +22,10 @@ impl Violations {
 
     /// 422 with the broken rules, if there are any.
     pub fn refuse(self) -> Result<(), Problem> {
-        self.refuse_in(Dialect::Deployed)
-    }
-
-    /// The same; one of the two dialects knows 400 for it.
-    pub fn refuse_in(self, dialect: Dialect) -> Result<(), Problem> {
-        match (self.0.is_empty(), dialect) {
-            (true, _) => Ok(()),
-            (false, Dialect::Deployed) => Err(Problem::invalid(self.0)),
-            (false, Dialect::Seed) => Err(Problem::with(
-                StatusCode::BAD_REQUEST,
-                &json!({ "errors": self.0 }),
-            )),
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(Problem::invalid(self.0))
         }
     }
 }

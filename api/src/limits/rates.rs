@@ -190,6 +190,10 @@ limits! {
     RateLimitReset "rateLimitReset" 2 per 12 from_hours, Shared, "account";
     /// New keys for credentials about pictures.
     SetZkCredentialKey "setZkCredentialKey" 5 per 168 from_hours, Shared, "account";
+    /// Credentials for relays of calls.
+    GetCallingRelays "getCallingRelays" 100 per 10 from_mins, Shared, "account";
+    /// Credentials to create links to calls.
+    CreateCallLink "createCallLink" 100 per 15 from_mins, Shared, "account";
     /// Credentials for other services.
     ExternalServiceCredentials "externalServiceCredentials" 100 per 15 from_mins, Shared, "account";
 }

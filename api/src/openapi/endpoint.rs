@@ -56,6 +56,8 @@ pub struct Endpoint {
     parameters: Vec<Parameter>,
     body: Option<(SchemaOf, &'static str)>,
     answers: Vec<(u16, &'static str, Option<SchemaOf>)>,
+    /// Schemas that no body refers to.
+    more: Vec<SchemaOf>,
     commands: Vec<&'static str>,
     models: Vec<&'static str>,
 }
@@ -100,6 +102,7 @@ impl Endpoint {
             parameters: Vec::new(),
             body: None,
             answers: Vec::new(),
+            more: Vec::new(),
             commands: Vec::new(),
             models: Vec::new(),
         }
@@ -175,6 +178,13 @@ impl Endpoint {
         self.answer(status, when, Some(inline::<T>))
     }
 
+    /// An answer whose JSON body is left out where there is nothing to say. The document cannot tell that of a body, so it
+    /// names none, and holds its schema.
+    pub(super) fn answers_maybe<T: ToSchema>(mut self, status: u16, when: &'static str) -> Self {
+        self.more.push(schema_of::<T>);
+        self.answer(status, when, None)
+    }
+
     /// An answer without a body, or a refusal with one of the bodies that all refusals have.
     pub(super) fn says_so(self, status: u16, when: &'static str) -> Self {
         self.answer(status, when, None)
@@ -245,9 +255,8 @@ impl Endpoint {
             ),
         ];
         match self.caller {
-            Caller::Device | Caller::Newcomer => {
-                common.push((401, "The credentials are missing or wrong."));
-            }
+            Caller::Device => common.push((401, "The credentials are missing or wrong.")),
+            Caller::Newcomer => common.push((401, "The credentials are malformed.")),
             Caller::Anybody => common.push((
                 401,
                 "Neither credentials nor anything else that opens the account.",
@@ -295,6 +304,9 @@ impl Endpoint {
                 answers.push((status, when, None));
             }
         }
+        for schema in &self.more {
+            schema(schemas);
+        }
         answers.sort_unstable_by_key(|(status, ..)| *status);
         for (status, when, schema) in answers {
             let mut response = ResponseBuilder::new().description(when);
@@ -305,10 +317,12 @@ impl Endpoint {
             operation = operation.response(status.to_string(), response.build());
         }
         match self.caller {
-            Caller::Device | Caller::Newcomer => {
+            Caller::Device => {
                 operation.security(SecurityRequirement::new::<_, [&str; 0], &str>(BASIC, []))
             }
-            Caller::Anybody => operation
+            // What newcomers send is a name and a password of their choice: no credentials, but a parameter, without which
+            // the request is malformed (400).
+            Caller::Anybody | Caller::Newcomer => operation
                 .security(SecurityRequirement::new::<_, [&str; 0], &str>(BASIC, []))
                 .security(SecurityRequirement::default()),
             Caller::Nobody => operation.securities(Some([])),

@@ -53,6 +53,36 @@ const TAGS: &[(&str, &str)] = &[
     ("Stickers", "Forms for sticker packs."),
 ];
 
+/// Doors that are no endpoints of the contract: they run no command and show no read model by themselves.
+pub const BESIDE: &[(&str, &str, &str)] = &[
+    (
+        "GET",
+        "/v1/websocket",
+        "a WebSocket: the endpoints above, and messages as they come",
+    ),
+    ("GET", "/openapi.json", "the document of the contract"),
+    ("GET", "/docs", "the same, to read"),
+    (
+        "POST",
+        "/upload/{folder}",
+        "begins a resumable upload, by a form",
+    ),
+    (
+        "HEAD, PATCH, DELETE",
+        "/upload/{folder}/{name}",
+        "where it stands, its bytes, its end",
+    ),
+    ("POST", "/", "an upload in one request, by a form"),
+    ("GET", "/attachments/{name}", "a download"),
+    (
+        "GET",
+        "/profiles/{name}",
+        "a download; gone once the profile shows another picture",
+    ),
+    ("GET", "/stickers/{pack}/{name}", "a download"),
+    ("GET", "/backups/{folder}/{name}", "a download"),
+];
+
 /// Every endpoint, by resource.
 pub fn endpoints() -> Vec<Endpoint> {
     [
@@ -148,6 +178,10 @@ pub fn table() -> String {
             list(endpoint.models()),
         )
         .expect("writing to a string works");
+    }
+    page += "\nBeside these there are, without commands and read models of their own:\n\n| door | what |\n|---|---|\n";
+    for (verbs, path, what) in BESIDE {
+        writeln!(page, "| `{verbs} {path}` | {what} |").expect("writing to a string works");
     }
     page
 }

@@ -35,7 +35,10 @@ fn profiles() -> Vec<Endpoint> {
         put("/v1/profile", "setProfile")
             .says(PROFILES, "Write a version of the profile")
             .takes::<SetProfileRequest>()
-            .answers::<PostForm>(200, "A form, if a new picture is to be uploaded.")
+            .answers_maybe::<PostForm>(
+                200,
+                "Nothing; or a `PostForm`, if a new picture is to be uploaded.",
+            )
             .says_so(403, "No payment addresses for numbers from there.")
             .says_so(412, "All devices speak the second form of profiles.")
             .runs(["SetProfile"])

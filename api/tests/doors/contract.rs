@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use axum::body::Body;
+use http::Request;
 use projections::MODELS;
 use serde_json::Value;
+use tower::ServiceExt as _;
 
 use crate::support::Door;
 
@@ -93,6 +96,23 @@ fn every_route_is_documented_and_every_document_routed() {
         "add rows in api/src/openapi for {missing:?}"
     );
     assert!(invented.is_empty(), "nothing routes {invented:?}");
+}
+
+#[tokio::test]
+async fn the_doors_beside_the_endpoints_are_there() {
+    let door = Door::open().await;
+    let doors = door.router.clone().merge(door.objects.router());
+    let ask = async |method: &str, path: &str| {
+        let request = Request::builder().method(method).uri(path);
+        let request = request.body(Body::empty()).unwrap();
+        doors.clone().oneshot(request).await.unwrap().status()
+    };
+    for (_, path, _) in api::openapi::BESIDE {
+        // Nobody takes this method, and only what is not there at all has no opinion of it.
+        let path = path.replace(['{', '}'], "");
+        assert_ne!(ask("LINK", &path).await, 404, "{path}");
+    }
+    assert_eq!(ask("LINK", "/v1/elsewhere").await, 404);
 }
 
 /// All Rust sources of a folder, with the names that they define and use.
@@ -221,7 +241,7 @@ fn document() -> Value {
 }
 
 /// Facts of the seed: `operation VERB path id status…` and `schema name property…`, one a line.
-const SEED: &str = include_str!("seed.txt");
+pub(crate) const SEED: &str = include_str!("seed.txt");
 
 #[test]
 fn every_operation_and_schema_of_the_seed_is_in_the_document() {

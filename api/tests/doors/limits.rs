@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use api::Config;
-use api::limits::rates::Rates;
+use api::limits::rates::{Rate, Rates};
 use serde_json::json;
 
+use crate::support::device::{Identities, registration};
 use crate::support::{Door, Reply};
 
 fn refused_for(reply: &Reply) -> Option<&str> {
@@ -76,4 +77,41 @@ async fn registrations_of_a_number_are_counted() {
     }
     assert_eq!(refused_for(&register("+12015550145").await), Some("30"));
     assert_eq!(register("+12015550146").await.status, 401);
+}
+
+#[tokio::test]
+async fn only_guesses_at_a_lock_that_holds_are_counted() {
+    let mut rates = Rates::default();
+    let once = Rate {
+        size: 1,
+        period: Duration::from_hours(24),
+    };
+    rates.set("pin", once).unwrap();
+    let door = Door::open_limited(Config::default(), rates).await;
+    let number = "+12015550147";
+    let keys = Identities::generate(9);
+    let alice = door.register_with(number, keys.clone(), "password").await;
+    let client = door.client().official().basic(number, "password");
+    let (lock, other) = ("ab".repeat(32), "cd".repeat(32));
+    let session = door.verify(number).await;
+    let attempt = async |lock: &str| {
+        door.clock.advance(Duration::from_secs(31));
+        let mut body = registration(&session, &keys);
+        body["accountAttributes"]["registrationLock"] = json!(lock);
+        client.post("/v1/registration", body).await
+    };
+    // The account has no lock; each of these sets one, and the next takes it away.
+    for _ in 0..3 {
+        attempt(&lock).await.expect(200);
+        let path = "/v1/accounts/registration_lock";
+        alice.client.delete(path).await.expect(204);
+    }
+    attempt(&lock).await.expect(200);
+    for _ in 0..3 {
+        attempt(&lock).await.expect(200);
+    }
+    attempt(&other).await.expect(423);
+    let day = Some("86400");
+    assert_eq!(refused_for(&attempt(&other).await), day, "a guess too many");
+    assert!(refused_for(&attempt(&lock).await).is_some());
 }

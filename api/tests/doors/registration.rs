@@ -2,6 +2,8 @@
 
 use api::Config;
 use api::config::DialectSwitch;
+use commands::ports::Notification;
+use events::account::PushToken;
 use serde_json::{Value, json};
 
 use crate::support::device::{
@@ -182,6 +184,25 @@ async fn the_registration_lock_keeps_others_out() {
     body["accountAttributes"]["registrationLock"] = json!(lock);
     client.post("/v1/registration", body).await.expect(200);
     owner.get("/v1/accounts/whoami").await.expect(200);
+}
+
+#[tokio::test]
+async fn whoever_cannot_open_the_lock_is_not_unnoticed() {
+    let door = Door::open().await;
+    let (client, mut body) = draft(&door).await;
+    body["accountAttributes"]["registrationLock"] = json!("ab".repeat(32));
+    body["accountAttributes"]["fetchesMessages"] = json!(false);
+    body["gcmToken"] = json!({ "gcmRegistrationId": "the-owners" });
+    client
+        .post("/v1/registration", body.clone())
+        .await
+        .expect(200);
+    body["accountAttributes"]["registrationLock"] = json!("cd".repeat(32));
+    client.post("/v1/registration", body).await.expect(423);
+    let mut pushed = door.phones.pushed.subscribe();
+    let told = pushed.wait_for(|pushed| !pushed.is_empty()).await.unwrap();
+    let owner = PushToken::Fcm("the-owners".into());
+    assert!(told[0] == (owner, Notification::AttemptLogin));
 }
 
 #[tokio::test]

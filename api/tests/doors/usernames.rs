@@ -21,16 +21,16 @@ fn username(name: &str) -> Username {
 }
 
 /// The hash of a name, as clients write it.
-fn hash(name: &str) -> String {
+pub(crate) fn hash(name: &str) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(username(name).hash())
 }
 
-fn proof(name: &str) -> String {
+pub(crate) fn proof(name: &str) -> String {
     let entropy: &dyn Entropy = &SeededEntropy::new(1);
     BASE64_URL_SAFE_NO_PAD.encode(username(name).prove(&mut entropy.rng()))
 }
 
-async fn reserve(client: &Client, names: &[&str]) -> Reply {
+pub(crate) async fn reserve(client: &Client, names: &[&str]) -> Reply {
     let hashes: Vec<_> = names.iter().copied().map(hash).collect();
     let body = json!({ "usernameHashes": hashes });
     client.put(&format!("{HASH}/reserve"), body).await
@@ -44,7 +44,7 @@ fn confirmation(name: &str) -> Value {
     })
 }
 
-async fn confirm(client: &Client, name: &str) -> Reply {
+pub(crate) async fn confirm(client: &Client, name: &str) -> Reply {
     client
         .put(&format!("{HASH}/confirm"), confirmation(name))
         .await

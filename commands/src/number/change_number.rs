@@ -21,6 +21,7 @@ use crate::command::{Command, Refusal, Stop, Unavailable};
 use crate::executor::work::{Loaded, Work};
 use crate::message::device_check::{WrongDevices, check};
 use crate::message::send_message::{DeviceMessage, MAX_CONTENT};
+use crate::ports::{TooManyTrials, Trial, Trials};
 use crate::profile::Profile;
 use crate::registration::registration_lock::Attempt;
 use crate::registration::{Locked, NumberProof, Unproved};
@@ -55,6 +56,8 @@ pub struct ChangeNumber {
     pub waiting_period: Duration,
     /// How long verification sessions live.
     pub policy: Arc<VerificationPolicy>,
+    /// Counts attempts at the number, and guesses at its holder's registration lock.
+    pub trials: Arc<dyn Trials>,
 }
 
 /// How the number was proved.
@@ -141,6 +144,9 @@ pub enum ChangeNumberRefused {
         /// Its length in bytes.
         length: usize,
     },
+    /// There were too many attempts.
+    #[error(transparent)]
+    TooManyTrials(#[from] TooManyTrials),
 }
 
 impl Refusal for ChangeNumberRefused {}
@@ -216,6 +222,9 @@ impl ChangeNumber {
         work: &mut Work<'_>,
         holder: Option<&Holder>,
     ) -> Result<(), Stop<ChangeNumberRefused>> {
+        self.trials
+            .allow(Trial::Number(self.number.clone()))
+            .await?;
         let live = holder.and_then(|(_, account)| account.live.as_deref());
         let proof = match &self.proof {
             ProofOffered::Missing => return Err(ChangeNumberRefused::ProofMissing.into()),
@@ -238,6 +247,10 @@ impl ChangeNumber {
             proof,
             offered: self.lock_offered.as_ref(),
         };
+        if live.is_some_and(|live| attempt.guesses(live, work.at())) {
+            let guess = Trial::RegistrationLock(self.number.clone());
+            self.trials.allow(guess).await?;
+        }
         let failure = live.and_then(|live| attempt.fail(*aci, live, work.at()));
         if let Some((locked, failed)) = failure {
             work.record(account, failed);

@@ -21,6 +21,7 @@ use crate::device::DeviceAttributes;
 use crate::executor::work::Work;
 use crate::keys::RegistrationKeys;
 use crate::keys::repeated_use::NewKeyStreams;
+use crate::ports::{TooManyTrials, Trial, Trials};
 use crate::profile::Profile;
 use crate::verification::VerificationPolicy;
 
@@ -52,6 +53,8 @@ pub struct RegisterAccount {
     pub skip_device_transfer: bool,
     /// How long sessions live.
     pub policy: Arc<VerificationPolicy>,
+    /// Counts attempts at the number, and guesses at what protects its account.
+    pub trials: Arc<dyn Trials>,
 }
 
 /// The account exists.
@@ -90,6 +93,9 @@ pub enum RegisterAccountRefused {
     /// one was offered.
     #[error("the one-time password is missing or wrong")]
     OneTimePassword,
+    /// There were too many attempts.
+    #[error(transparent)]
+    TooManyTrials(#[from] TooManyTrials),
 }
 
 impl Refusal for RegisterAccountRefused {}
@@ -118,11 +124,7 @@ impl RegisterAccount {
         if account.primary_can(Capability::Transfer) && !self.skip_device_transfer {
             return Err(RegisterAccountRefused::TransferPossible);
         }
-        let attempt = Attempt {
-            proof: Some(&self.proof),
-            offered: self.lock_offered.as_ref(),
-        };
-        if let Some((locked, failed)) = attempt.fail(aci, account, at) {
+        if let Some((locked, failed)) = self.attempt().fail(aci, account, at) {
             return Ok(Registration::Locked(failed, locked.into()));
         }
         let accepted = match self.one_time_password {
@@ -132,6 +134,32 @@ impl RegisterAccount {
         accepted
             .then_some(Registration::Proceeds)
             .ok_or(RegisterAccountRefused::OneTimePassword)
+    }
+
+    fn attempt(&self) -> Attempt<'_> {
+        Attempt {
+            proof: Some(&self.proof),
+            offered: self.lock_offered.as_ref(),
+        }
+    }
+
+    /// The guesses at what protects the account that the rule came to, given what it said.
+    fn guesses(
+        &self,
+        (aci, account): (Aci, &Live),
+        said: &Result<Registration, RegisterAccountRefused>,
+        at: Timestamp,
+    ) -> Vec<Trial> {
+        let password = match said {
+            Ok(Registration::Proceeds) | Err(RegisterAccountRefused::OneTimePassword) => true,
+            Ok(Registration::Locked(..)) => false,
+            Err(_) => return Vec::new(),
+        };
+        let password = password && self.one_time_password.is_some() && !account.totp.is_empty();
+        let lock = self.attempt().guesses(account, at);
+        let lock = lock.then(|| Trial::RegistrationLock(self.number.clone()));
+        let password = password.then_some(Trial::OneTimePassword(aci));
+        lock.into_iter().chain(password).collect()
     }
 
     fn event(&self, reregistration: bool, generation: Generation) -> AccountEvent {
@@ -184,12 +212,20 @@ impl Command for RegisterAccount {
         if !self.keys.as_ref().is_none_or(RegistrationKeys::are_signed) {
             return Err(RegisterAccountRefused::InvalidSignature.into());
         }
+        self.trials
+            .allow(Trial::Number(self.number.clone()))
+            .await?;
         let session = self.proof.check_session_in(work, self.pni, &self.policy);
         session.await?.map_err(RegisterAccountRefused::from)?;
         let seat = Seat::find(work, self.pni, self.fresh_aci).await?;
         let existing = seat.account.live.as_deref();
         let holder = existing.map(|account| (seat.aci, account));
-        if let Registration::Locked(failed, refused) = self.decide(holder, work.at())? {
+        // What the rule said is told only to who may guess: nobody learns or changes anything by one guess too many.
+        let said = self.decide(holder, work.at());
+        for guess in holder.map_or_else(Vec::new, |it| self.guesses(it, &said, work.at())) {
+            self.trials.allow(guess).await?;
+        }
+        if let Registration::Locked(failed, refused) = said? {
             work.record(&seat.account, failed);
             return Err(Stop::RefusedOnRecord(refused));
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use events::account::RegistrationLockFailed;
 use events::values::Redacted;
+use events::values::hashes::SaltedHash;
 use events::{Aci, Timestamp};
 
 use super::proof::NumberProof;
@@ -24,14 +25,19 @@ pub enum LockCheck {
     },
 }
 
+/// The lock of the account, and how long until it lapses; `None` if there is none, or it has lapsed.
+fn holding(account: &Live, at: Timestamp) -> Option<(&SaltedHash, Duration)> {
+    let lock = account.protection.registration_lock.as_ref()?;
+    let time_remaining = LOCK_LIFETIME.saturating_sub(at.since(account.last_seen()));
+    (!time_remaining.is_zero()).then_some((lock, time_remaining))
+}
+
 /// Compares the lock that was offered with that of the account. An empty one counts as none.
 pub fn check(account: &Live, offered: Option<&Redacted<Box<str>>>, at: Timestamp) -> LockCheck {
-    let Some(lock) = &account.protection.registration_lock else {
+    let Some((lock, time_remaining)) = holding(account, at) else {
         return LockCheck::Open;
     };
-    let time_remaining = LOCK_LIFETIME.saturating_sub(at.since(account.last_seen()));
-    let opened = offered.is_some_and(|offered| crypto::token_hash::verify(&offered.0, lock));
-    if time_remaining.is_zero() || opened {
+    if offered.is_some_and(|offered| crypto::token_hash::verify(&offered.0, lock)) {
         LockCheck::Open
     } else {
         LockCheck::Failed { time_remaining }
@@ -58,6 +64,12 @@ pub struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
+    /// Whether a lock is offered to one that holds, so that whoever does it may be guessing.
+    pub fn guesses(self, account: &Live, at: Timestamp) -> bool {
+        let offered = self.offered.is_some_and(|lock| !lock.0.is_empty());
+        offered && holding(account, at).is_some()
+    }
+
     /// Whether the attempt fails at the lock; if it does, that is a fact with consequences, unless they have come about
     /// already. The recovery password is spared if it was the proof and no lock was offered at all: clients do that to
     /// learn whether there is one.

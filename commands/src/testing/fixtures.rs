@@ -36,6 +36,7 @@ use crate::message::send_message::{DeviceMessage, SendMessage, Sender};
 use crate::message::send_to_many::{COPIES_AT_ONCE, Right, SendToMany};
 use crate::number::change_number::{HolderRule, ProofOffered};
 use crate::number::{ChangeNumber, NewPniKeys};
+use crate::ports::EndlessTrials;
 use crate::registration::NumberProof;
 use crate::registration::register_account::RegisterAccount;
 use crate::username::confirm_username::Reservation;
@@ -210,6 +211,7 @@ pub(crate) fn register(n: u32) -> RegisterAccount {
         one_time_password: None,
         skip_device_transfer: false,
         policy: policy(),
+        trials: Arc::new(EndlessTrials),
     }
 }
 
@@ -279,6 +281,7 @@ pub(crate) fn change_number(n: u32, m: u32, by: SessionId, live: &Live) -> Chang
         messages: message(aci(n).into(), sender, known).messages,
         waiting_period: Duration::ZERO,
         policy: policy(),
+        trials: Arc::new(EndlessTrials),
     }
 }
 

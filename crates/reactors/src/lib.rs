@@ -2,6 +2,7 @@
 
 pub mod erasure;
 pub mod expiry;
+pub mod pictures;
 pub mod push;
 
 mod component;

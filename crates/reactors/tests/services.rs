@@ -236,7 +236,13 @@ fn claims(token: &str, algorithm: Algorithm, key: &KeyPair) -> Value {
 async fn apple_gets_a_signed_token_and_the_payload_of_the_protocol() {
     let scene = Scene::apns().await;
     let limit = Notification::RateLimitChallenge(Redacted("beef".into()));
-    for notification in [&URGENT, &CALM, &challenge(), &limit] {
+    for notification in [
+        &URGENT,
+        &CALM,
+        &challenge(),
+        &limit,
+        &Notification::AttemptLogin,
+    ] {
         scene.push(&apn(), notification).await.unwrap();
     }
     let got = scene.double.take();
@@ -265,6 +271,9 @@ async fn apple_gets_a_signed_token_and_the_payload_of_the_protocol() {
     assert_eq!(got[1].json()["aps"], json!({ "content-available": 1 }));
     assert_eq!(got[2].json()["challenge"], "c0ffee");
     assert_eq!(got[3].json()["rateLimitChallenge"], "beef");
+    assert_eq!(manner(4), ("alert", "10", ""));
+    let context = &got[4].json()["attemptLoginContext"];
+    assert_eq!(context, "failedRegistrationLock");
 
     scene.clock.advance(Duration::from_mins(41));
     scene.push(&apn(), &URGENT).await.unwrap();

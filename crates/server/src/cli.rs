@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::config::Dialect;
+
 /// A Signal-compatible chat server that remembers what it may and forgets what it must.
 ///
 /// Start with `heliograph dev`: it needs no configuration and prints what to try next.
@@ -65,6 +67,9 @@ pub(crate) struct Dev {
     /// A verification code that is right for every number.
     #[arg(long, value_name = "CODE", default_value = "123456")]
     pub(crate) code: String,
+    /// Which contract counts where two have been published for one path.
+    #[arg(long, value_name = "CONTRACT", value_enum, default_value_t)]
+    pub(crate) dialect: Dialect,
     /// Limit how often callers may call, as in production. Without it programs may call more often than people do.
     #[arg(long)]
     pub(crate) rate_limits: bool,

@@ -134,7 +134,10 @@ fn configuration(
             ..config::Verification::default()
         },
         spam: config::Spam::default(),
-        api: config::Api::default(),
+        api: config::Api {
+            dialect: arguments.dialect,
+            ..config::Api::default()
+        },
         limits: config::Limits::default(),
         rates: if arguments.rate_limits {
             config::RateSettings::default()

@@ -8,6 +8,7 @@ use projections::Queries;
 use reactors::Reactors;
 use reactors::erasure::{self, Erasure, Sweep, SweepOptions};
 use reactors::expiry::{Expiry, ExpiryOptions};
+use reactors::pictures::{PictureStore, Pictures};
 use subscription::{Reactor, Timing};
 
 use crate::config::Config;
@@ -27,6 +28,7 @@ pub(crate) fn start(
     store: &Store,
     following: &subscription::Handle,
     queries: &Queries,
+    pictures: Arc<dyn PictureStore>,
     push: Option<Arc<dyn PushTransport>>,
     lifecycle: &Lifecycle,
 ) {
@@ -36,7 +38,10 @@ pub(crate) fn start(
         keys: Arc::clone(&store.keys),
         clock: Arc::clone(&store.clock),
     };
-    let mut reactors: Vec<Arc<dyn Reactor>> = vec![Arc::new(Erasure::new(tools.clone()))];
+    let mut reactors: Vec<Arc<dyn Reactor>> = vec![
+        Arc::new(Erasure::new(tools.clone())),
+        Arc::new(Pictures::new(pictures)),
+    ];
     if let Some(transport) = push {
         reactors.push(push::reactor(&store.pool));
         push::start_waker(store, queries, transport, lifecycle);

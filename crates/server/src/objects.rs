@@ -6,11 +6,16 @@ use std::time::Duration;
 
 use ::objects::{Objects, Options, Place};
 use anyhow::Context as _;
+use api::ports::{ObjectKey, ObjectUploads};
+use async_trait::async_trait;
 use crypto::doors::DoorKey;
 use events::ports::Clock;
+use events::values::profile::AvatarKey;
+use reactors::pictures::{NotRemoved, PictureStore};
 
 use crate::config::Config;
 use crate::lifecycle::Lifecycle;
+use crate::listeners::Listeners;
 
 /// How often uploads that have expired are swept away.
 const SWEEP: Duration = Duration::from_mins(10);
@@ -24,9 +29,10 @@ pub(crate) fn place(config: &Config) -> anyhow::Result<Place> {
     }
 }
 
-fn public_url(config: &Config) -> String {
+/// How clients reach this server, unless the operator says so: at the first of its listeners.
+fn public_url(config: &Config, listeners: &Listeners) -> String {
     let configured = config.objects.public_url.as_deref();
-    match (configured, config.server.http, config.server.https) {
+    match (configured, listeners.http(), listeners.https()) {
         (Some(url), ..) => url.trim_end_matches('/').to_owned(),
         (None, Some(http), _) => format!("http://{http}"),
         (None, None, Some(https)) => format!("https://{https}"),
@@ -34,20 +40,43 @@ fn public_url(config: &Config) -> String {
     }
 }
 
-/// Opens the store and sweeps it from time to time.
-pub(crate) fn start(
+/// Opens the store.
+pub(crate) fn open(
     config: &Config,
+    listeners: &Listeners,
     key: DoorKey,
     clock: &Arc<dyn Clock>,
     lifecycle: &Lifecycle,
 ) -> anyhow::Result<Objects> {
-    let objects = Objects::new(Options {
+    Ok(Objects::new(Options {
         place: place(config)?,
-        public_url: public_url(config),
+        public_url: public_url(config, listeners),
         key,
         clock: Arc::clone(clock),
         tracker: lifecycle.doors.tracker.clone(),
-    });
+    }))
+}
+
+/// Pictures of profiles, among all objects.
+struct Avatars(Objects);
+
+/// Where the reactor finds pictures.
+pub(crate) fn pictures(objects: &Objects) -> Arc<dyn PictureStore> {
+    Arc::new(Avatars(objects.clone()))
+}
+
+#[async_trait]
+impl PictureStore for Avatars {
+    async fn remove(&self, key: AvatarKey) -> Result<(), NotRemoved> {
+        let key = key.to_string().parse();
+        let key: ObjectKey = key.expect("pictures are objects, and their keys have the same form");
+        let removed = ObjectUploads::remove(&self.0, &key).await;
+        removed.map_err(|error| NotRemoved(error.into()))
+    }
+}
+
+/// Sweeps the store from time to time.
+pub(crate) fn start_sweep(objects: &Objects, lifecycle: &Lifecycle) {
     let (swept, token) = (objects.clone(), lifecycle.doors.token.clone());
     lifecycle.doors.essential("object sweep", async move {
         let sweeping = async {
@@ -64,5 +93,4 @@ pub(crate) fn start(
         token.run_until_cancelled(sweeping).await;
         Ok(())
     });
-    Ok(objects)
 }

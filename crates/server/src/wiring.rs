@@ -34,7 +34,7 @@ use crate::config::{Captcha, Config, Dialect};
 use crate::environment::{SystemClock, SystemEntropy};
 use crate::events_feed::{self, EventsFeed};
 use crate::lifecycle::Lifecycle;
-use crate::listeners::{TlsListener, bind};
+use crate::listeners::{Listeners, TlsListener, bind};
 use crate::{
     admin, challenges, effects, keygen, log, neighbours, objects, push, sections, telemetry, tls,
     verification,
@@ -128,6 +128,10 @@ pub(crate) async fn start(
         Arc::clone(&store.log),
         progress,
     );
+    let listeners = Listeners::open(config).await?;
+    let key = secrets.doors.clone();
+    let objects = objects::open(config, &listeners, key, &store.clock, lifecycle)?;
+    objects::start_sweep(&objects, lifecycle);
     let push = push::transport(&config.push, &store.clock)?;
     if workers {
         effects::start(
@@ -135,6 +139,7 @@ pub(crate) async fn start(
             &store,
             &following,
             &queries,
+            objects::pictures(&objects),
             push.clone(),
             lifecycle,
         );
@@ -152,7 +157,6 @@ pub(crate) async fn start(
         events: events_feed(config, &store, lifecycle)?,
     };
     start_sweep(&store, lifecycle);
-    let objects = objects::start(config, secrets.doors.clone(), &store.clock, lifecycle)?;
     let parts = Parts {
         queries,
         hub,
@@ -165,7 +169,7 @@ pub(crate) async fn start(
     }
     let api = Api::new(options);
     let doors = api::router(api).merge(objects.router());
-    open_doors(config, &doors, admin, lifecycle).await
+    open_doors(config, listeners, &doors, admin, lifecycle).await
 }
 
 /// How often what the doors remember is swept.
@@ -208,7 +212,13 @@ pub(crate) async fn start_worker(
         progress,
     );
     let push = push::transport(&config.push, &store.clock)?;
-    effects::start(config, &store, &following, &queries, push, lifecycle);
+    let key = secrets.doors.clone();
+    let nowhere = Listeners::default();
+    let objects = objects::open(config, &nowhere, key, &store.clock, lifecycle)?;
+    let pictures = objects::pictures(&objects);
+    effects::start(
+        config, &store, &following, &queries, pictures, push, lifecycle,
+    );
     let listener = bind("server.admin", config.server.admin).await?;
     let address = listener.local_addr()?;
     let admin = admin::Admin {
@@ -443,13 +453,14 @@ fn open(
 
 async fn open_doors(
     config: &Config,
+    listeners: Listeners,
     router: &axum::Router,
     admin: admin::Admin,
     lifecycle: &Lifecycle,
 ) -> anyhow::Result<Doors> {
     let mut doors = Doors {
-        http: None,
-        https: None,
+        http: listeners.http(),
+        https: listeners.https(),
         admin: config.server.admin,
     };
     let limits = &config.limits;
@@ -457,14 +468,10 @@ async fn open_doors(
         at_most(limits.connections),
         at_most(limits.connections_per_address),
     );
-    if let Some(address) = config.server.http {
-        let listener = bind("server.http", address).await?;
-        doors.http = Some(listener.local_addr()?);
+    if let Some(listener) = listeners.plain {
         open(listener, router.clone(), Arc::clone(&places), lifecycle);
     }
-    if let (Some(address), Some(files)) = (config.server.https, &config.tls) {
-        let listener = bind("server.https", address).await?;
-        doors.https = Some(listener.local_addr()?);
+    if let (Some(listener), Some(files)) = (listeners.tls, &config.tls) {
         let tls = tls::server_config(&files.certificate, &files.key)?;
         let listener = TlsListener::new(listener, tls);
         open(listener, router.clone(), places, lifecycle);

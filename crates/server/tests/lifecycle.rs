@@ -33,6 +33,14 @@ async fn dev_needs_nothing_stops_without_a_trace_and_keeps_its_data() {
         .await
         .unwrap();
 
+    let form = format!("{}/v4/attachments/form/upload", server.http);
+    let credentials = Some((alice.aci.as_str(), "secret"));
+    let form = call(&client, Method::GET, form, credentials, None).await;
+    let form: serde_json::Value = form.unwrap().json().await.unwrap();
+    let location = form["signedUploadLocation"].as_str().unwrap();
+    let upload = format!("{}/upload/attachments", server.http);
+    assert_eq!(location, upload, "the port that was found free, not 0");
+
     let (pid, postmaster) = (server.pid(), server.postmaster());
     assert!(server.interrupt().success());
     assert!(

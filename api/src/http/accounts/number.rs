@@ -14,9 +14,10 @@
 //! | a content of more than 96 KiB | 413 | 413 |
 //! | rules broken; a signature does not fit | 422 | 422 |
 //! | the registration lock of whoever has the number | 423 | |
-//! | too soon after the registration | 429 | 429 |
+//! | too soon after the registration; too many attempts at the number or its registration lock | 429 | 429 |
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::IntoResponse;
@@ -39,10 +40,10 @@ use crate::http::keys::wire::{KyberPreKeyJson, SignedPreKeyJson};
 use crate::http::layers::Asked;
 use crate::http::messages::send::MessageRequest;
 use crate::http::problem::Problem;
-use crate::http::registration::proof::{Proofs, locked, show_lock_out};
+use crate::http::registration::proof::{Proofs, lock_failed, locked};
 use crate::http::violations::Violations;
 use crate::http::wire::{Base64, Object, non_empty};
-use crate::limits::rates::Limit;
+use crate::limits::trials::CountedTrials;
 use crate::state::Api;
 
 /// The body.
@@ -88,6 +89,7 @@ impl NumberRequest {
         api: &Api,
         caller: &Authenticated,
         path: Dialect,
+        trials: Arc<CountedTrials>,
     ) -> Result<ChangeNumber, Problem> {
         let mut violations = Violations::default();
         let number = self.number.take().unwrap_or_default();
@@ -117,7 +119,7 @@ impl NumberRequest {
             proof: match none {
                 true if api.config.unproved_numbers => ProofOffered::Waived,
                 true => ProofOffered::Missing,
-                false => ProofOffered::Proof(proofs.parse(Dialect::Deployed)?),
+                false => ProofOffered::Proof(proofs.parse()?),
             },
             lock_offered: self.reglock.or(lock).map(Redacted),
             holder: match path {
@@ -129,6 +131,7 @@ impl NumberRequest {
             messages,
             waiting_period: api.config.number_waiting_period,
             policy: api.config.verification.clone(),
+            trials,
         })
     }
 
@@ -219,6 +222,7 @@ fn refused(api: &Api, refused: ChangeNumberRefused) -> Problem {
             Problem::with(StatusCode::GONE, &json!({ "staleDevices": devices }))
         }
         ChangeNumberRefused::TooLarge { .. } => Problem::of(StatusCode::PAYLOAD_TOO_LARGE),
+        ChangeNumberRefused::TooManyTrials(too_many) => too_many.into(),
     }
 }
 
@@ -226,15 +230,20 @@ async fn change(
     api: &Api,
     asked: &Asked,
     caller: &Authenticated,
-    command: ChangeNumber,
+    request: NumberRequest,
+    path: Dialect,
 ) -> Result<impl IntoResponse + use<>, Problem> {
-    let number = command.number.to_string();
-    api.limits.take(Limit::Registration, &number).await?;
+    let trials = api.trials();
+    let command = request.command(api, caller, path, trials.clone())?;
     let context = asked.by(caller.actor());
     let models = [Model::Accounts, Model::Devices, Model::PreKeys];
     let outcome = api.perform(&command, &context, &models).await;
-    if let Err(Failure::Refused(ChangeNumberRefused::RegistrationLock(_))) = outcome {
-        show_lock_out(api).await;
+    match &outcome {
+        Err(Failure::Refused(ChangeNumberRefused::RegistrationLock(lock))) => {
+            lock_failed(api, lock.aci).await;
+        }
+        Ok(_) => trials.lock_opened(&command.number).await,
+        Err(_) => {}
     }
     let (moved, position) =
         outcome.map_err(|failure| Problem::from_failure(failure, |it| refused(api, it)))?;
@@ -255,8 +264,7 @@ pub(crate) async fn handler(
     caller: Authenticated,
     Json(request): Json<NumberRequest>,
 ) -> Result<impl IntoResponse, Problem> {
-    let command = request.command(&api, &caller, Dialect::Deployed)?;
-    change(&api, &asked, &caller, command).await
+    change(&api, &asked, &caller, request, Dialect::Deployed).await
 }
 
 /// `PUT /v1/accounts/number`.
@@ -266,6 +274,5 @@ pub(crate) async fn seed_handler(
     caller: Authenticated,
     Json(request): Json<NumberRequest>,
 ) -> Result<impl IntoResponse, Problem> {
-    let command = request.command(&api, &caller, Dialect::Seed)?;
-    change(&api, &asked, &caller, command).await
+    change(&api, &asked, &caller, request, Dialect::Seed).await
 }

@@ -1,5 +1,5 @@
 //! `POST /v1/call-link/create-auth`: a credential by which the calling account can create one call link, whose room the
-//! server does not learn. 401; 400 for a request that cannot be read.
+//! server does not learn. 401; 400 for a request that cannot be read; 429.
 
 use axum::extract::State;
 use crypto::zk::Day;
@@ -11,6 +11,7 @@ use crate::http::certificate::group::DailyCredential;
 use crate::http::extract::{Authenticated, Json};
 use crate::http::problem::Problem;
 use crate::http::wire::{Base64, Padded};
+use crate::limits::rates::Limit;
 use crate::state::Api;
 
 /// The body.
@@ -47,6 +48,8 @@ pub(crate) async fn handler(
     let bytes = request.create_call_link_credential_request;
     let bytes = bytes
         .ok_or_else(|| Problem::invalid(["createCallLinkCredentialRequest must not be null"]))?;
+    let account = caller.address.aci.to_string();
+    api.limits.take(Limit::CreateCallLink, &account).await?;
     let request = CreateRequest::parse(&bytes.0)
         .map_err(|_| Problem::bad_request("the credential request cannot be read"))?;
     let issued = api

@@ -1,10 +1,12 @@
-//! `GET /v2/calling/relays`: where the calling account's calls can be relayed, and its credentials there. 401. An
+//! `GET /v2/calling/relays`: where the calling account's calls can be relayed, and its credentials there. 401; 429. An
 //! installation without relays answers with none.
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
 use crate::http::extract::{Authenticated, Json};
+use crate::http::problem::Problem;
+use crate::limits::rates::Limit;
 use crate::state::Api;
 
 /// The answer.
@@ -38,7 +40,12 @@ impl std::fmt::Debug for RelayResponse {
     }
 }
 
-pub(crate) async fn handler(State(api): State<Api>, caller: Authenticated) -> Json<RelaysResponse> {
+pub(crate) async fn handler(
+    State(api): State<Api>,
+    caller: Authenticated,
+) -> Result<Json<RelaysResponse>, Problem> {
+    let account = caller.address.aci.to_string();
+    api.limits.take(Limit::GetCallingRelays, &account).await?;
     let now = api.clock.now();
     let relay = |relay: &crate::config::Relay| {
         let credentials = relay.key.issue(caller.address.aci, relay.lifetime, now);
@@ -51,7 +58,7 @@ pub(crate) async fn handler(State(api): State<Api>, caller: Authenticated) -> Js
             hostname: relay.hostname.clone(),
         }
     };
-    Json(RelaysResponse {
+    Ok(Json(RelaysResponse {
         relays: api.config.relays.iter().map(relay).collect(),
-    })
+    }))
 }

@@ -7,11 +7,13 @@
 //! | 401 | no or wrong credentials |
 //! | 422 | neither kind of answer, or an empty one |
 //! | 428 | the captcha is not accepted |
+//! | 429 | too many attempts, or too many that were right |
 //! | 503 | the captcha cannot be judged at the moment |
 
 use axum::extract::State;
 use axum::response::IntoResponse;
 use commands::account::meet_challenge::MeetChallenge;
+use events::Aci;
 use events::account::ChallengeAnswer;
 use http::StatusCode;
 use projections::Model;
@@ -21,7 +23,8 @@ use crate::http::extract::{Authenticated, Json};
 use crate::http::layers::Asked;
 use crate::http::problem::Problem;
 use crate::http::violations::Violations;
-use crate::ports::{CaptchaToken, ChallengesUnavailable};
+use crate::limits::rates::Limit;
+use crate::ports::CaptchaToken;
 use crate::state::Api;
 
 /// The body.
@@ -66,37 +69,58 @@ impl AnswerRequest {
 }
 
 impl Api {
-    /// Whether the text is the challenge that was pushed to the account, which it then is for the last time.
-    pub(crate) async fn is_pushed_challenge(
+    /// Judges an answer. Attempts count, and so do those that were right, each kind for itself.
+    pub(crate) async fn judge(
         &self,
-        caller: &Authenticated,
+        aci: Aci,
+        kind: ChallengeAnswer,
         text: &str,
-    ) -> Result<bool, ChallengesUnavailable> {
+    ) -> Result<bool, Problem> {
+        let account = aci.to_string();
+        let (attempt, success) = match kind {
+            ChallengeAnswer::Push => (Limit::PushChallengeAttempt, Limit::PushChallengeSuccess),
+            ChallengeAnswer::Captcha => (
+                Limit::CaptchaChallengeAttempt,
+                Limit::CaptchaChallengeSuccess,
+            ),
+        };
+        self.limits.take(attempt, &account).await?;
+        let right = match kind {
+            ChallengeAnswer::Push => self.is_pushed(aci, text).await?,
+            ChallengeAnswer::Captcha => self.is_solved(text).await?,
+        };
+        if right {
+            self.limits.take(success, &account).await?;
+            self.limits.take(Limit::RateLimitReset, &account).await?;
+        }
+        Ok(right)
+    }
+
+    /// Whether the text is the challenge that was pushed to the account, which it then is for the last time.
+    async fn is_pushed(&self, aci: Aci, text: &str) -> Result<bool, Problem> {
         let mut challenge = [0; 16];
         if hex::decode_to_slice(text.trim(), &mut challenge).is_err() {
             return Ok(false);
         }
-        let now = self.clock.now();
-        self.challenges
-            .take(caller.address.aci, challenge, now)
-            .await
+        let taken = self.challenges.take(aci, challenge, self.clock.now()).await;
+        taken.map_err(|error| Problem::unavailable(&error))
+    }
+
+    /// Whether a captcha is solved, and for this.
+    async fn is_solved(&self, captcha: &str) -> Result<bool, Problem> {
+        let captcha: CaptchaToken = captcha
+            .parse()
+            .map_err(|_| Problem::bad_request("not in the form of a captcha"))?;
+        if &*captcha.action != ACTION {
+            return Ok(false);
+        }
+        let assessed = self.captchas.assess(&captcha, self.clock.now()).await;
+        assessed.map_err(|error| Problem::unavailable(&error))
     }
 }
 
 /// What the captcha that was asked for here says it was solved for.
 const ACTION: &str = "challenge";
-
-/// Whether a captcha is solved, and for this.
-pub(crate) async fn is_solved(api: &Api, captcha: &str) -> Result<bool, Problem> {
-    let captcha: CaptchaToken = captcha
-        .parse()
-        .map_err(|_| Problem::bad_request("not in the form of a captcha"))?;
-    if &*captcha.action != ACTION {
-        return Ok(false);
-    }
-    let assessed = api.captchas.assess(&captcha, api.clock.now()).await;
-    assessed.map_err(|error| Problem::unavailable(&error))
-}
 
 pub(crate) async fn handler(
     State(api): State<Api>,
@@ -105,25 +129,19 @@ pub(crate) async fn handler(
     Json(request): Json<AnswerRequest>,
 ) -> Result<impl IntoResponse, Problem> {
     request.check()?;
-    let answer = match request {
-        AnswerRequest::RateLimitPushChallenge { challenge } => {
-            let taken = api
-                .is_pushed_challenge(&caller, &challenge.unwrap_or_default())
-                .await;
-            if !taken.map_err(|error| Problem::unavailable(&error))? {
-                return Ok(StatusCode::OK.into_response());
-            }
-            ChallengeAnswer::Push
-        }
-        AnswerRequest::Captcha { captcha, .. } => {
-            if !is_solved(&api, &captcha.unwrap_or_default()).await? {
-                return Err(Problem::empty(StatusCode::PRECONDITION_REQUIRED));
-            }
-            ChallengeAnswer::Captcha
-        }
+    let (answer, text) = match request {
+        AnswerRequest::RateLimitPushChallenge { challenge } => (ChallengeAnswer::Push, challenge),
+        AnswerRequest::Captcha { captcha, .. } => (ChallengeAnswer::Captcha, captcha),
     };
+    let aci = caller.address.aci;
+    if !api.judge(aci, answer, &text.unwrap_or_default()).await? {
+        return match answer {
+            ChallengeAnswer::Push => Ok(StatusCode::OK.into_response()),
+            ChallengeAnswer::Captcha => Err(Problem::empty(StatusCode::PRECONDITION_REQUIRED)),
+        };
+    }
     let command = MeetChallenge {
-        aci: caller.address.aci,
+        aci,
         device: caller.address.device,
         answer,
     };
@@ -132,7 +150,7 @@ pub(crate) async fn handler(
         .execute(&command, &asked.by(caller.actor()))
         .await
         .map_err(|failure| Problem::from_failure(failure, |never| match never {}))?;
-    api.spam.answered(caller.address.aci);
+    api.spam.answered(aci);
     let position = api.settled(&met, &[] as &[Model]).await;
     Ok((StatusCode::OK, position).into_response())
 }

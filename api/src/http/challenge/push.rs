@@ -1,5 +1,5 @@
 //! `POST /v1/challenge/push`: has a challenge sent to the account's primary device, which answers it within five minutes.
-//! 401; 404 if the primary cannot be reached by push.
+//! 401; 404 if the primary cannot be reached by push; 429, counted with the attempts to answer one.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use http::StatusCode;
 
 use crate::http::extract::Authenticated;
 use crate::http::problem::Problem;
+use crate::limits::rates::Limit;
 use crate::state::Api;
 
 /// How long a challenge can be answered.
@@ -25,6 +26,8 @@ pub(crate) async fn handler(
     let primary = primary.map_err(|error| Problem::unavailable(&error))?;
     let token = primary.and_then(|device| device.push);
     let Redacted(token) = token.ok_or_else(Problem::not_found)?;
+    let limit = Limit::PushChallengeAttempt;
+    api.limits.take(limit, &aci.to_string()).await?;
     let challenge: [u8; 16] = api.entropy.bytes();
     let until = api.clock.now().plus(LIFETIME);
     api.challenges

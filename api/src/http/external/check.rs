@@ -1,5 +1,5 @@
 //! `POST /v2/svr/auth/check` (and `/v2/backup/auth/check`): which of the credentials that a client found in its backups are
-//! those of the account that a number belongs to. Anybody may ask: who has credentials has proved something. 422.
+//! those of the account that a number belongs to. Anybody may ask: who has credentials has proved something. 422; 429.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,9 +10,10 @@ use events::E164;
 use projections::QueryError;
 use serde::{Deserialize, Serialize};
 
-use crate::http::extract::Json;
+use crate::http::extract::{ClientAddress, Json};
 use crate::http::problem::Problem;
 use crate::http::violations::Violations;
+use crate::limits::rates::Limit;
 use crate::state::Api;
 
 /// How old credentials may be.
@@ -87,6 +88,7 @@ impl Api {
 
 pub(crate) async fn handler(
     State(api): State<Api>,
+    address: ClientAddress,
     Json(request): Json<CheckRequest>,
 ) -> Result<Json<CheckResponse>, Problem> {
     let mut violations = Violations::default();
@@ -101,6 +103,8 @@ pub(crate) async fn handler(
         "tokens size must be between 1 and 10",
     );
     violations.refuse()?;
+    let limit = Limit::BackupAuthCheck;
+    api.limits.take(limit, &address.bucket()).await?;
     let verdicts = api
         .check_recovery_credentials(number.as_ref(), &tokens)
         .await;

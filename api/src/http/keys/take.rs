@@ -7,7 +7,8 @@
 //! | 400 | a group-send token together with anything else |
 //! | 401 | nothing shown; an access key or a group-send token that does not open the account |
 //! | 404 | no such account or device, or no keys |
-//! | 422 | neither a device's number nor `*` |
+//! | 422 | neither a device's number nor `*`; 404 when the server is switched to the seed dialect |
+//! | 429 | too many for one target, with credentials |
 
 use axum::extract::State;
 use axum::response::IntoResponse;
@@ -20,6 +21,7 @@ use projections::Model;
 use serde::{Deserialize, Serialize};
 
 use super::wire::{EcPreKeyJson, KyberPreKeyJson, SignedPreKeyJson};
+use crate::config::DialectSwitch;
 use crate::http::extract::{
     AccessKeyHeader, Authenticated, Json, MaybeAuthenticated, Segment, Segments,
     TokenBesideCredentials,
@@ -161,7 +163,11 @@ pub(crate) async fn handler(
     if authenticated.is_none() && !access.has_key() && !access.has_group_token() {
         return Err(Problem::unauthorized());
     }
-    let Segments((target, Which(device))) = segments?;
+    let Segments((target, Which(device))) =
+        segments.map_err(|malformed| match (api.config.dialect, malformed.status()) {
+            (DialectSwitch::Seed, StatusCode::UNPROCESSABLE_ENTITY) => Problem::not_found(),
+            _ => malformed,
+        })?;
     let target = resolve(&api, target, authenticated.is_some()).await?;
     if let Some(Authenticated { address }) = &authenticated {
         let bucket = bucket(*address, target, device);

@@ -7,6 +7,7 @@
 //! | 400 | another type of credential, or a request that cannot be read or does not verify |
 //! | 401 | nothing shown, or an access key that does not open the account |
 //! | 404 | no such account, or not an account's id |
+//! | 429 | too many profiles, with credentials |
 
 use axum::extract::State;
 use crypto::zk::profile::{self, Commitment, Request};

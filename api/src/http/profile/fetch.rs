@@ -7,6 +7,7 @@
 //! | 400 | an access key together with a group-send token |
 //! | 401 | nothing shown; an access key or group-send token that does not open the account |
 //! | 404 | no such account |
+//! | 429 | too many profiles, with credentials |
 
 use axum::extract::State;
 use events::ServiceId;
@@ -44,6 +45,7 @@ pub(crate) async fn handler(
             TokenBesideCredentials::Ignored,
         )
         .await?;
+    api.count_fetch(authenticated.as_ref()).await?;
     let account = api.reach(identity, &caller).await?;
     let unavailable = |error| Problem::unavailable(&error);
     let devices = api.queries.devices().of(account.aci).await;

@@ -1,4 +1,4 @@
-//! `POST /v1/profile/identity_check/batch`: which of these identities have another key than the caller knows. 422.
+//! `POST /v1/profile/identity_check/batch`: which of these identities have another key than the caller knows. 422; 429.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,11 @@ use events::ServiceId;
 use events::values::keys::EcPublicKey;
 use serde::{Deserialize, Serialize};
 
-use crate::http::extract::Json;
+use crate::http::extract::{ClientAddress, Json};
 use crate::http::problem::Problem;
 use crate::http::violations::Violations;
 use crate::http::wire::{Base64, Object, Padded};
+use crate::limits::rates::Limit;
 use crate::state::Api;
 
 /// How many identities may be checked at once.
@@ -76,9 +77,12 @@ fn parse(request: IdentityCheckRequest) -> Result<BTreeMap<ServiceId, [u8; 4]>, 
 
 pub(crate) async fn handler(
     State(api): State<Api>,
+    address: ClientAddress,
     Json(request): Json<IdentityCheckRequest>,
 ) -> Result<Json<IdentityCheckResponse>, Problem> {
     let known = parse(request)?;
+    let limit = Limit::BatchIdentityCheck;
+    api.limits.take(limit, &address.bucket()).await?;
     let identities: Vec<_> = known.keys().copied().collect();
     let keys = api.queries.accounts().identity_keys(&identities).await;
     let keys = keys.map_err(|error| Problem::unavailable(&error))?;

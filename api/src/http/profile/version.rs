@@ -5,6 +5,7 @@
 //! | 200 | the profile |
 //! | 401 | nothing shown, or an access key that does not open the account |
 //! | 404 | no such account, or not an account's id |
+//! | 429 | too many profiles, with credentials |
 
 use axum::extract::State;
 use commands::account::Caller;
@@ -16,9 +17,10 @@ use crate::http::extract::{
     AccessKeyHeader, Authenticated, Json, MaybeAuthenticated, Segments, TokenBesideCredentials,
 };
 use crate::http::problem::Problem;
+use crate::limits::rates::Limit;
 use crate::state::Api;
 
-/// Who asks for a version: group-send tokens are not known here.
+/// Who asks for a version, once more: group-send tokens are not known here.
 pub(super) async fn caller(
     api: &Api,
     authenticated: Option<&Authenticated>,
@@ -27,9 +29,24 @@ pub(super) async fn caller(
 ) -> Result<Caller, Problem> {
     let access = access.without_token();
     let beside = TokenBesideCredentials::Ignored;
-    access
-        .caller(api, authenticated, target.into(), beside)
-        .await
+    let caller = access.caller(api, authenticated, target.into(), beside);
+    let caller = caller.await?;
+    api.count_fetch(authenticated).await?;
+    Ok(caller)
+}
+
+impl Api {
+    /// Counts a look at a profile by somebody who says who they are.
+    pub(super) async fn count_fetch(
+        &self,
+        authenticated: Option<&Authenticated>,
+    ) -> Result<(), Problem> {
+        let Some(Authenticated { address }) = authenticated else {
+            return Ok(());
+        };
+        let asking = address.aci.to_string();
+        Ok(self.limits.take(Limit::Profile, &asking).await?)
+    }
 }
 
 /// What an account shows, and one version of it as it is stored, for a caller who may see it. The version is named by a

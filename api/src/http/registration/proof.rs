@@ -1,12 +1,13 @@
 //! How a client says that it proves a number.
 
+use commands::ports::Notification;
 use commands::registration::{Locked, NumberProof, Unproved};
 use events::values::Redacted;
+use events::{Aci, DeviceId};
 use http::StatusCode;
 use projections::Model;
 use serde_json::json;
 
-use crate::config::Dialect;
 use crate::http::extract::path::session_id;
 use crate::http::problem::{Problem, chain};
 use crate::state::Api;
@@ -34,16 +35,15 @@ impl Proofs {
         }
     }
 
-    pub(crate) fn parse(self, dialect: Dialect) -> Result<NumberProof, Problem> {
+    pub(crate) fn parse(self) -> Result<NumberProof, Problem> {
         let Some(session) = self.session_id else {
             let password = self.recovery_password.unwrap_or_default();
             return Ok(NumberProof::RecoveryPassword(Redacted(password.into())));
         };
-        match (session_id(&session), dialect) {
-            (Some(Some(session)), _) => Ok(NumberProof::Session(session)),
-            (Some(None), _) => Err(Problem::unauthorized()),
-            (None, Dialect::Deployed) => Err(Problem::unprocessable("Malformed session ID")),
-            (None, Dialect::Seed) => Err(Problem::bad_request("Malformed session ID")),
+        match session_id(&session) {
+            Some(Some(session)) => Ok(NumberProof::Session(session)),
+            Some(None) => Err(Problem::unauthorized()),
+            None => Err(Problem::unprocessable("Malformed session ID")),
         }
     }
 }
@@ -59,8 +59,8 @@ impl From<Unproved> for Problem {
 }
 
 /// A failed registration lock voids every password of the account, which the roster has to show before anybody hears of
-/// the refusal.
-pub(crate) async fn show_lock_out(api: &Api) {
+/// the refusal. The account's owner is told, too, as far as a push reaches them.
+pub(crate) async fn lock_failed(api: &Api, aci: Aci) {
     match api.queries.head().await {
         Ok(head) => {
             let (models, within) = (&[Model::Devices], api.config.read_your_writes);
@@ -68,6 +68,16 @@ pub(crate) async fn show_lock_out(api: &Api) {
         }
         Err(error) => tracing::warn!(cause = %chain(&error), "the lock-out may show a moment late"),
     }
+    let api = api.clone();
+    api.shutdown.tracker.clone().spawn(async move {
+        let primary = api.queries.devices().one(aci, DeviceId::PRIMARY).await;
+        let Some(Redacted(token)) = primary.ok().flatten().and_then(|device| device.push) else {
+            return;
+        };
+        if let Err(failed) = api.push.push(&token, &Notification::AttemptLogin).await {
+            tracing::debug!(%failed, "nobody was told of an attempt to log in");
+        }
+    });
 }
 
 /// 423: the registration lock was not opened. The credentials are for the service where its owner has left what opens it.

@@ -3,12 +3,13 @@
 //! | status | when |
 //! |---|---|
 //! | 200 | the account |
-//! | 400 | no credentials in the header; the session is about another number; rules broken in the seed dialect |
+//! | 400 | no credentials in the header; the session is about another number; in the seed dialect: whatever is 422 here |
 //! | 401 | the session is unknown or not verified; malformed credentials |
 //! | 403 | the recovery password is not accepted |
 //! | 409 | the existing device could hand the account over, and the client did not say that it does without |
 //! | 422 | rules broken; a signature does not fit its identity key |
 //! | 423 | the registration lock was not opened; `{"timeRemaining", "svr2Credentials"}` |
+//! | 429 | too many attempts at the number, at its registration lock, or at its one-time passwords |
 //! | 441 | the one-time password of the account is missing or wrong |
 //! | 499 | the device lacks a capability that this installation asks for |
 //!
@@ -16,6 +17,8 @@
 //! pay for accounts without a number, are refused with 400: nothing is sold here.
 //!
 //! In the seed dialect keys are optional: such an account cannot be written to before it has uploaded some.
+
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::IntoResponse;
@@ -34,7 +37,7 @@ use serde::{Deserialize, Serialize};
 
 use super::activation::{ActivationRequest, DeviceKeys};
 use super::attributes::{Attributes, AttributesRequest};
-use super::proof::{Proofs, locked, show_lock_out};
+use super::proof::{Proofs, lock_failed, locked};
 use crate::config::Dialect;
 use crate::http::accounts::identity::IdentityResponse;
 use crate::http::extract::{Agent, Basic, Json, StrictBasic};
@@ -42,8 +45,8 @@ use crate::http::layers::Asked;
 use crate::http::problem::Problem;
 use crate::http::violations::Violations;
 use crate::http::wire::{Base64, Object, non_empty};
-use crate::limits::rates::Limit;
-use crate::state::Api;
+use crate::limits::trials::CountedTrials;
+use crate::state::{Api, EventPosition};
 
 /// The body.
 #[derive(Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
@@ -103,8 +106,9 @@ impl RegisterRequest {
         api: &Api,
         basic: &Basic,
         agent: Agent,
+        dialect: Dialect,
+        trials: Arc<CountedTrials>,
     ) -> Result<RegisterAccount, Problem> {
-        let dialect = self.dialect(api, &agent);
         tracing::debug!(?dialect, "registering");
         let mut violations = Violations::default();
         let request = self
@@ -130,14 +134,14 @@ impl RegisterRequest {
             ));
         }
         violations.check(proof.is_one(), "exactlyOneProof must be true");
-        violations.refuse_in(dialect)?;
+        violations.refuse()?;
         let capable = &attributes.device.traits.capabilities;
         if dialect == Dialect::Deployed && !capable.is_superset(&api.config.required_capabilities) {
             return Err(outdated("Missing required device capability"));
         }
         let number = number(api, &basic.username.0, &proof).await?;
         Ok(RegisterAccount {
-            proof: proof.parse(dialect)?,
+            proof: proof.parse()?,
             pni: api.pnis.pni_of(&number),
             number,
             fresh_aci: Aci::from_random(api.entropy.bytes()),
@@ -155,6 +159,7 @@ impl RegisterRequest {
             one_time_password: self.totp,
             skip_device_transfer: self.skip_device_transfer.unwrap_or_default(),
             policy: api.config.verification.clone(),
+            trials,
         })
     }
 
@@ -214,6 +219,7 @@ fn refused(api: &Api, refused: RegisterAccountRefused) -> Problem {
         RegisterAccountRefused::OneTimePassword => {
             Problem::of(StatusCode::from_u16(441).expect("a legal status"))
         }
+        RegisterAccountRefused::TooManyTrials(too_many) => too_many.into(),
     }
 }
 
@@ -256,32 +262,46 @@ impl From<Registered> for RegisterResponse {
     }
 }
 
+async fn register(
+    api: &Api,
+    asked: &Asked,
+    request: impl Future<Output = Result<RegisterAccount, Problem>>,
+    trials: &CountedTrials,
+) -> Result<(EventPosition, Json<RegisterResponse>), Problem> {
+    let command = request.await?;
+    let context = asked.by(Actor::Anonymous);
+    let models = [Model::Accounts, Model::Devices, Model::PreKeys];
+    let outcome = api.perform(&command, &context, &models).await;
+    match &outcome {
+        Err(Failure::Refused(RegisterAccountRefused::RegistrationLock(lock))) => {
+            lock_failed(api, lock.aci).await;
+        }
+        Ok(_) | Err(Failure::Refused(RegisterAccountRefused::OneTimePassword)) => {
+            trials.lock_opened(&command.number).await;
+        }
+        Err(_) => {}
+    }
+    let (registered, position) =
+        outcome.map_err(|failure| Problem::from_failure(failure, |it| refused(api, it)))?;
+    Ok((position, Json(RegisterResponse::from(registered))))
+}
+
 pub(crate) async fn handler(
     State(api): State<Api>,
     asked: Asked,
     StrictBasic(basic): StrictBasic,
     agent: Agent,
-    Json(request): Json<RegisterRequest>,
+    request: Result<Json<RegisterRequest>, Problem>,
 ) -> Result<impl IntoResponse, Problem> {
-    let attributes = request.account_attributes.as_ref();
-    let lock = attributes.and_then(|attributes| attributes.0.registration_lock.as_deref());
-    let tries_lock = lock.is_some_and(|lock| !lock.is_empty());
-    let command = request.command(&api, &basic, agent).await?;
-    let number = &*basic.username.0;
-    api.limits.take(Limit::Registration, number).await?;
-    if tries_lock {
-        api.limits.take(Limit::Pin, number).await?;
-    }
-    let context = asked.by(Actor::Anonymous);
-    let models = [Model::Accounts, Model::Devices, Model::PreKeys];
-    let outcome = api.perform(&command, &context, &models).await;
-    if let Err(Failure::Refused(RegisterAccountRefused::RegistrationLock(_))) = outcome {
-        show_lock_out(&api).await;
-    }
-    let (registered, position) =
-        outcome.map_err(|failure| Problem::from_failure(failure, |it| refused(&api, it)))?;
-    if tries_lock {
-        api.limits.clear(Limit::Pin, number).await?;
-    }
-    Ok((position, Json(RegisterResponse::from(registered))))
+    // What cannot be read has no keys to show its dialect.
+    let unread = api
+        .config
+        .dialect
+        .settle(false, agent.user_agent.as_deref());
+    let Json(request) = request.map_err(|problem| problem.in_dialect(unread))?;
+    let dialect = request.dialect(&api, &agent);
+    let trials = api.trials();
+    let command = request.command(&api, &basic, agent, dialect, trials.clone());
+    let registered = register(&api, &asked, command, &trials).await;
+    registered.map_err(|problem| problem.in_dialect(dialect))
 }

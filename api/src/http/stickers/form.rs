@@ -1,19 +1,24 @@
 //! `GET /v1/sticker/pack/form/{count}`: forms for uploading a new pack of so many stickers and its manifest. 401; 400 for a
-//! count that is not 1 to 201; 404 for what is no count.
+//! count that is not 1 to 201 (200 when the server is switched to the seed dialect); 404 for what is no count; 429.
 
 use std::collections::BTreeMap;
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
+use crate::config::DialectSwitch;
 use crate::http::extract::{Authenticated, Json, Segment, Segments};
 use crate::http::problem::Problem;
 use crate::limits;
+use crate::limits::rates::Limit;
 use crate::ports::{ObjectKey, ObjectsUnavailable, Upload};
 use crate::state::Api;
 
 /// How many stickers a pack may have.
 pub const MAX_STICKERS: u16 = 201;
+
+/// How many it may have where the OpenAPI document is taken at its word.
+const SEED_STICKERS: u16 = 200;
 
 /// How many stickers the pack will have.
 #[derive(Clone, Copy, Debug)]
@@ -24,10 +29,14 @@ impl Segment for Count {
         let count: i64 = text.parse().map_err(|_| Problem::not_found())?;
         match u16::try_from(count) {
             Ok(count @ 1..=MAX_STICKERS) => Ok(Self(count)),
-            _ => Err(Problem::bad_parameter(
-                "path param count must be between 1 and 201",
-            )),
+            _ => Err(Self::refused(MAX_STICKERS)),
         }
+    }
+}
+
+impl Count {
+    fn refused(most: u16) -> Problem {
+        Problem::bad_parameter(format!("path param count must be between 1 and {most}"))
     }
 }
 
@@ -116,9 +125,14 @@ pub(crate) async fn forms(api: &Api, count: u16) -> Result<PackFormResponse, Obj
 
 pub(crate) async fn handler(
     State(api): State<Api>,
-    _: Authenticated,
+    caller: Authenticated,
     Segments((Count(count),)): Segments<(Count,)>,
 ) -> Result<Json<PackFormResponse>, Problem> {
+    if api.config.dialect == DialectSwitch::Seed && count > SEED_STICKERS {
+        return Err(Count::refused(SEED_STICKERS));
+    }
+    let account = caller.address.aci.to_string();
+    api.limits.take(Limit::StickerPack, &account).await?;
     let forms = forms(&api, count).await;
     forms
         .map(Json)

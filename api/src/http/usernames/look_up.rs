@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 200 | the account |
 //! | 400 | the caller says who they are, and the server is switched to the deployed dialect |
-//! | 404 | nobody's |
+//! | 404 | nobody's; not 32 bytes in base64, when the server is switched to the seed dialect |
 //! | 422 | not 32 bytes in base64 |
 //!
 //! The two contracts differ: one asks for credentials, the other forbids them. Official clients show none, so that both are
@@ -34,8 +34,12 @@ pub(crate) async fn handler(
     State(api): State<Api>,
     MaybeAuthenticated(caller): MaybeAuthenticated,
     address: ClientAddress,
-    Segments((hash,)): Segments<(UsernameHash,)>,
+    hash: Result<Segments<(UsernameHash,)>, Problem>,
 ) -> Result<Json<LookUpResponse>, Problem> {
+    let Segments((hash,)) = hash.map_err(|malformed| match api.config.dialect {
+        DialectSwitch::Seed => Problem::not_found(),
+        DialectSwitch::ByContent | DialectSwitch::Deployed => malformed,
+    })?;
     if caller.is_some() && api.config.dialect == DialectSwitch::Deployed {
         return Err(Problem::bad_request(
             "Operation requires unauthenticated access",

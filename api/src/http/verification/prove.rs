@@ -7,6 +7,7 @@
 //! | 403 | the captcha was not accepted, or the push challenge is wrong; the session is in the body |
 //! | 404 | no such session |
 //! | 422 | a push token without its type, or a type without a token |
+//! | 429 | too many answers to pushes, or captchas; the session is in the body |
 //! | 503 | the captcha cannot be judged at the moment |
 
 use axum::extract::State;
@@ -30,6 +31,8 @@ use crate::http::extract::{Json, Segments};
 use crate::http::layers::Asked;
 use crate::http::problem::Problem;
 use crate::http::violations::Violations;
+use crate::http::wire::to_url_safe_padded;
+use crate::limits::rates::Limit;
 use crate::ports::{CaptchaToken, MalformedCaptcha};
 use crate::state::{Api, EventPosition};
 
@@ -95,6 +98,19 @@ impl Proving<'_> {
         Ok((required.view, position))
     }
 
+    /// Counts an attempt. The refusal of one too many shows the session.
+    async fn count(&self, limit: Limit, view: &SessionView) -> Result<(), Problem> {
+        let key = to_url_safe_padded(self.session.as_bytes());
+        let taken = self.api.limits.take(limit, &key).await;
+        taken.map_err(|limited| match limited.retry_after() {
+            Some(wait) => {
+                let shown = refusal(StatusCode::TOO_MANY_REQUESTS, self.session, view);
+                shown.retry_after(wait)
+            }
+            None => limited.into(),
+        })
+    }
+
     async fn submit(&self, evidence: Evidence) -> Result<Step, Problem> {
         self.run(&SubmitProof {
             session: self.session,
@@ -136,11 +152,17 @@ pub(crate) async fn handler(
     if let Some(token) = token {
         step = proving.push(token).await?;
     }
-    if let Some(challenge) = request.push_challenge {
+    // Once nothing is missing any more, what comes back from a push is not looked at.
+    let missing = !step.0.requested_information.is_empty();
+    if let Some(challenge) = request.push_challenge.filter(|_| missing) {
+        let limit = Limit::VerificationPushChallenge;
+        proving.count(limit, &step.0).await?;
         let evidence = Evidence::PushChallenge(Redacted(challenge.into()));
         step = proving.submit(evidence).await?;
     }
     if let Some(captcha) = request.captcha {
+        let limit = Limit::VerificationCaptcha;
+        proving.count(limit, &step.0).await?;
         let accepted = assess(&api, &captcha).await?;
         step = proving.submit(Evidence::Captcha { accepted }).await?;
     }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use commands::ports::{Notification, PushFailed};
+use commands::ports::{FAILED_LOCK, Notification, PushFailed};
 use events::Timestamp;
 use events::ports::Clock;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
@@ -154,7 +154,7 @@ impl Apns {
 /// What kind of push it is, and how much it hurries.
 fn manner(notification: &Notification) -> (&'static str, &'static str) {
     match notification {
-        Notification::Messages { urgent: true } => ("alert", "10"),
+        Notification::Messages { urgent: true } | Notification::AttemptLogin => ("alert", "10"),
         Notification::Messages { urgent: false }
         | Notification::VerificationChallenge(_)
         | Notification::RateLimitChallenge(_) => ("background", "5"),
@@ -163,11 +163,10 @@ fn manner(notification: &Notification) -> (&'static str, &'static str) {
 
 fn payload(notification: &Notification) -> Value {
     let silent = json!({ "content-available": 1 });
+    let alert =
+        json!({ "sound": "default", "alert": { "loc-key": "APN_Message" }, "mutable-content": 1 });
     match notification {
-        Notification::Messages { urgent: true } => json!({
-            "aps": { "sound": "default", "alert": { "loc-key": "APN_Message" }, "mutable-content": 1 },
-            "newMessageAlert": "",
-        }),
+        Notification::Messages { urgent: true } => json!({ "aps": alert, "newMessageAlert": "" }),
         Notification::Messages { urgent: false } => {
             json!({ "aps": silent, "newMessageAlert": "" })
         }
@@ -177,5 +176,6 @@ fn payload(notification: &Notification) -> Value {
         Notification::RateLimitChallenge(challenge) => {
             json!({ "aps": silent, "rateLimitChallenge": challenge.0 })
         }
+        Notification::AttemptLogin => json!({ "aps": alert, "attemptLoginContext": FAILED_LOCK }),
     }
 }

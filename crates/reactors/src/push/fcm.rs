@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use commands::ports::{Notification, PushFailed};
+use commands::ports::{FAILED_LOCK, Notification, PushFailed};
 use events::Timestamp;
 use events::ports::Clock;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
@@ -186,6 +186,7 @@ fn message(token: &str, notification: &Notification) -> Value {
         Notification::RateLimitChallenge(challenge) => {
             ("HIGH", json!({ "rateLimitChallenge": challenge.0 }))
         }
+        Notification::AttemptLogin => ("HIGH", json!({ "attemptLoginContext": FAILED_LOCK })),
     };
     let mut android = json!({ "priority": priority });
     if matches!(notification, Notification::Messages { .. }) {

@@ -63,6 +63,7 @@ fn body(to: &PushToken, notification: &Notification) -> Value {
         Notification::Messages { urgent } => ("messages", *urgent, None),
         Notification::VerificationChallenge(it) => ("verificationChallenge", true, Some(&it.0)),
         Notification::RateLimitChallenge(it) => ("rateLimitChallenge", true, Some(&it.0)),
+        Notification::AttemptLogin => ("attemptLogin", true, None),
     };
     json!({ "service": service, "token": token, "kind": kind, "urgent": urgent, "challenge": challenge })
 }

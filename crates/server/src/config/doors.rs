@@ -74,7 +74,7 @@ impl Default for Api {
 }
 
 /// Which contract decides where two differ.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Dialect {
     /// The request shows which one it follows.

@@ -21,7 +21,8 @@ CREATE UNLOGGED TABLE live.sockets (
 
 CREATE INDEX ON live.sockets (node);
 
--- What a node has to be told: that a socket of its lost the device named here, or an ephemeral envelope for that device.
+-- What a node has to be told: that a socket of its lost the device named here, or an ephemeral envelope for that device, or
+-- (neither of both) that the socket which the device had elsewhere has nothing left to store.
 CREATE UNLOGGED TABLE live.parcels (
     number     bigint      GENERATED ALWAYS AS IDENTITY,
     node       uuid        NOT NULL,
@@ -32,5 +33,5 @@ CREATE UNLOGGED TABLE live.parcels (
     envelope   bytea,
     sent_at    timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (node, number),
-    CONSTRAINT parcels_hold_one_thing CHECK ((socket IS NULL) <> (envelope IS NULL))
+    CONSTRAINT parcels_hold_one_thing CHECK (socket IS NULL OR envelope IS NULL)
 );

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use events::Timestamp;
 use events::ids::DeviceAddress;
+use tokio::sync::oneshot;
 
 pub use challenges::{ChallengesUnavailable, PushedChallenges};
 pub use objects::{ObjectKey, ObjectUploads, ObjectsUnavailable, Upload};
@@ -80,8 +81,11 @@ impl CaptchaAssessor for BelieveCaptchas {
 /// happens soon, and in the order of the calls.
 pub trait Neighbours: Send + Sync + 'static {
     /// Messages for the device go to this socket of this node from now on; wherever it had another one, that one is
-    /// displaced.
-    fn claim(&self, address: DeviceAddress, socket: u64);
+    /// displaced. The receiver ends, one way or the other, when none on another node has anything left to store.
+    fn claim(&self, address: DeviceAddress, socket: u64) -> oneshot::Receiver<()>;
+
+    /// What was acknowledged on the socket that this device, which connected to another node, had here is stored.
+    fn settled(&self, address: DeviceAddress);
 
     /// The socket is gone.
     fn release(&self, address: DeviceAddress, socket: u64);
@@ -95,7 +99,11 @@ pub trait Neighbours: Send + Sync + 'static {
 pub struct NoNeighbours;
 
 impl Neighbours for NoNeighbours {
-    fn claim(&self, _: DeviceAddress, _: u64) {}
+    fn claim(&self, _: DeviceAddress, _: u64) -> oneshot::Receiver<()> {
+        oneshot::channel().1
+    }
+
+    fn settled(&self, _: DeviceAddress) {}
 
     fn release(&self, _: DeviceAddress, _: u64) {}
 

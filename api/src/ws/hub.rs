@@ -13,7 +13,7 @@ use events::codec::Fact;
 use events::ids::DeviceAddress;
 use events::mailbox::MailboxEvent;
 use events::{Aci, AnyEvent, DeviceId, Generation, Position};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::limits::socket as limits;
 use crate::ports::{Neighbours, NoNeighbours};
@@ -38,6 +38,8 @@ struct Entry {
     signals: watch::Sender<Signals>,
     ephemeral: mpsc::Sender<Bytes>,
     settled: watch::Sender<bool>,
+    /// Who took over on another node and waits until this socket has settled.
+    successor: Option<DeviceAddress>,
 }
 
 /// What a session has to know at once.
@@ -62,6 +64,7 @@ pub struct Connection {
     pub ephemeral: mpsc::Receiver<Bytes>,
     settled: watch::Sender<bool>,
     predecessor: Option<watch::Receiver<bool>>,
+    predecessor_elsewhere: Option<oneshot::Receiver<()>>,
 }
 
 impl Default for Hub {
@@ -99,10 +102,11 @@ impl Hub {
             signals: signals.clone(),
             ephemeral,
             settled: settled.clone(),
+            successor: None,
         };
         let mut accounts = self.accounts();
         let entries = accounts.entry(address.aci).or_default();
-        let mut predecessor = None;
+        let (mut predecessor, mut predecessor_elsewhere) = (None, None);
         if consumer {
             for other in entries
                 .iter_mut()
@@ -112,7 +116,7 @@ impl Hub {
                 predecessor = Some(other.settled.subscribe());
             }
             // Under the lock, so that neighbours hear of the sockets of a device in their order.
-            self.0.neighbours.claim(address, socket);
+            predecessor_elsewhere = Some(self.0.neighbours.claim(address, socket));
         }
         entries.push(entry);
         Connection {
@@ -123,6 +127,7 @@ impl Hub {
             ephemeral: from_hub,
             settled,
             predecessor,
+            predecessor_elsewhere,
         }
     }
 
@@ -130,9 +135,13 @@ impl Hub {
     /// device, has connected to another node.
     pub fn displace(&self, address: DeviceAddress, socket: u64) {
         let mut accounts = self.accounts();
-        let entries = accounts.get_mut(&address.aci).into_iter().flatten();
-        for entry in entries.filter(|entry| entry.socket == socket && entry.consumer) {
-            entry.displace(address.generation);
+        let mut entries = accounts.get_mut(&address.aci).into_iter().flatten();
+        match entries.find(|entry| entry.socket == socket && entry.consumer) {
+            Some(entry) => {
+                entry.displace(address.generation);
+                entry.successor = Some(address);
+            }
+            None => self.0.neighbours.settled(address),
         }
     }
 
@@ -277,13 +286,24 @@ impl Connection {
     /// inbox without meeting any of it again.
     pub fn settle(&self) {
         self.settled.send_replace(true);
+        let mut accounts = self.hub.accounts();
+        let mut entries = accounts.get_mut(&self.aci).into_iter().flatten();
+        let successor = entries
+            .find(|entry| entry.socket == self.socket)
+            .and_then(|entry| entry.successor.take());
+        if let Some(successor) = successor {
+            self.hub.0.neighbours.settled(successor);
+        }
     }
 
-    /// Waits until the socket that this one displaced has [settled](Self::settle) or is gone.
+    /// Waits until the socket that this one displaced, on whichever node, has [settled](Self::settle) or is gone.
     pub async fn predecessor_settled(&mut self) {
+        // An error means that it is gone, which is as good.
         if let Some(mut predecessor) = self.predecessor.take() {
-            // An error means that it is gone, which is as good.
             let _ = predecessor.wait_for(|settled| *settled).await;
+        }
+        if let Some(predecessor) = self.predecessor_elsewhere.take() {
+            let _ = predecessor.await;
         }
     }
 }

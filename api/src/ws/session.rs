@@ -135,3 +135,6 @@ async fn say_farewell(sink: &mut SplitSink<WebSocket, Message>, frame: Option<Cl
     // An error means that the client is gone, which is what was wanted.
     let _ = tokio::time::timeout(limits::FAREWELL, all).await;
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 mod connected;
 mod handle;
 mod node;
+mod successions;
 mod tables;
 
 pub use connected::Connected;

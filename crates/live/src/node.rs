@@ -16,6 +16,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use crate::handle::{Call, Handle};
+use crate::successions::Successions;
 use crate::tables::{self, Content, Held};
 
 /// Calls that are written in one transaction.
@@ -87,6 +88,7 @@ pub enum Incoming {
 pub struct Node {
     options: Options,
     calls: UnboundedReceiver<Call>,
+    successions: Successions,
 }
 
 /// What the node has said that it holds.
@@ -96,22 +98,34 @@ impl Node {
     /// A node, and a handle to it.
     pub fn new(options: Options) -> (Self, Handle) {
         let (sender, calls) = unbounded_channel();
-        (Self { options, calls }, Handle::new(sender))
+        let successions = Successions::default();
+        let handle = Handle::new(sender, successions.clone());
+        let node = Self {
+            options,
+            calls,
+            successions,
+        };
+        (node, handle)
     }
 
     /// Runs until `shutdown`, and then says what is left to be said: stop the doors first.
     pub async fn run(self, shutdown: CancellationToken) {
-        let Self { options, calls } = self;
+        let Self {
+            options,
+            calls,
+            successions,
+        } = self;
         let mut speaker = Speaker {
             options: &options,
             calls,
+            successions: &successions,
             batch: Vec::new(),
             mine: Mine::new(),
         };
         tokio::select! {
             () = shutdown.cancelled() => {}
             () = speaker.run() => {}
-            () = options.hear() => {}
+            () = options.hear(&successions) => {}
         }
         if timeout(FAREWELL, tables::leave(&options.database, options.node))
             .await
@@ -124,9 +138,9 @@ impl Node {
 
 impl Options {
     /// Fetches what waits whenever a notification says that something does, and every now and then.
-    async fn hear(&self) {
+    async fn hear(&self, successions: &Successions) {
         loop {
-            if let Err(error) = self.listen().await {
+            if let Err(error) = self.listen(successions).await {
                 warn!(
                     error = &error as &dyn std::error::Error,
                     "other nodes cannot be heard; trying again"
@@ -136,11 +150,11 @@ impl Options {
         }
     }
 
-    async fn listen(&self) -> Result<(), sqlx::Error> {
+    async fn listen(&self, successions: &Successions) -> Result<(), sqlx::Error> {
         let mut listener = PgListener::connect_with(&self.database).await?;
         listener.listen(&tables::channel(self.node)).await?;
         loop {
-            while self.fetch().await? {}
+            while self.fetch(successions).await? {}
             // Lost connections come back by themselves; what was missed meanwhile is fetched like everything else.
             if let Ok(heard) = timeout(self.timing.beat, listener.try_recv()).await {
                 heard?;
@@ -149,20 +163,21 @@ impl Options {
     }
 
     /// Fetches some of what waits; tells whether there may be more.
-    async fn fetch(&self) -> Result<bool, sqlx::Error> {
+    async fn fetch(&self, successions: &Successions) -> Result<bool, sqlx::Error> {
         let parcels = tables::fetch(&self.database, self.node, PARCELS).await?;
         let full = i64::try_from(parcels.len()).is_ok_and(|count| count == PARCELS);
         for parcel in parcels {
-            (self.deliver)(match parcel.content {
-                Content::Lost(socket) => Incoming::Displaced {
-                    by: parcel.address,
-                    socket,
-                },
-                Content::Envelope(envelope) => Incoming::Ephemeral {
-                    address: parcel.address,
-                    envelope,
-                },
-            });
+            let address = parcel.address;
+            match parcel.content {
+                Content::Lost(socket) => {
+                    let by = address;
+                    (self.deliver)(Incoming::Displaced { by, socket });
+                }
+                Content::Envelope(envelope) => {
+                    (self.deliver)(Incoming::Ephemeral { address, envelope });
+                }
+                Content::Settled => successions.end((address.aci, address.device)),
+            }
         }
         Ok(full)
     }
@@ -172,6 +187,7 @@ impl Options {
 struct Speaker<'a> {
     options: &'a Options,
     calls: UnboundedReceiver<Call>,
+    successions: &'a Successions,
     batch: Vec<Call>,
     mine: Mine,
 }
@@ -217,7 +233,7 @@ impl Speaker<'_> {
             ..
         } = self.options;
         let mut claims = Mine::new();
-        let (mut gone, mut envelopes) = (Vec::new(), Vec::new());
+        let (mut gone, mut settled, mut envelopes) = (Vec::new(), Vec::new(), Vec::new());
         for call in &self.batch {
             match call {
                 // The last claim on a device counts; those before it were displaced on this node.
@@ -225,6 +241,7 @@ impl Speaker<'_> {
                     claims.insert((address.aci, address.device), (*address, *socket));
                 }
                 Call::Release(address, socket) => gone.push((*address, *socket)),
+                Call::Settled(address) => settled.push(*address),
                 Call::Forward {
                     address, envelope, ..
                 } => envelopes.push((*address, envelope.clone())),
@@ -235,10 +252,18 @@ impl Speaker<'_> {
         if !held.is_empty() {
             tables::take_turn(&mut transaction).await?;
         }
+        let elsewhere =
+            tables::held_elsewhere(&mut transaction, *node, &held, timing.absent).await?;
         tables::claim(&mut transaction, *node, &held).await?;
         tables::release(&mut transaction, *node, &gone).await?;
+        tables::settled(&mut transaction, *node, &settled).await?;
         tables::forward(&mut transaction, *node, &envelopes, timing.absent).await?;
         transaction.commit().await?;
+        for (address, socket) in held {
+            if !elsewhere.contains(&(address.aci, address.device)) {
+                self.successions.end_of(address, socket);
+            }
+        }
         self.mine.extend(claims);
         for (address, socket) in gone {
             let key = (address.aci, address.device);

@@ -37,6 +37,8 @@ pub(crate) enum Content {
     Lost(u64),
     /// An envelope for the device.
     Envelope(Bytes),
+    /// The socket that the device had on another node has settled.
+    Settled,
 }
 
 fn column<T, C>(rows: &[T], of: impl FnMut(&T) -> C) -> Vec<C> {
@@ -87,6 +89,33 @@ pub(crate) async fn take_turn(
         .execute(&mut **transaction)
         .await?;
     Ok(())
+}
+
+/// Those of these devices that a living other node has.
+pub(crate) async fn held_elsewhere(
+    connection: &mut PgConnection,
+    node: Uuid,
+    held: &[Held],
+    absent: Duration,
+) -> Result<HashSet<(Aci, DeviceId)>, sqlx::Error> {
+    if held.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let rows = sqlx::query(
+        "SELECT s.aci, s.device, s.generation
+         FROM unnest($2::uuid[], $3::smallint[]) AS c(aci, device)
+         JOIN live.sockets s USING (aci, device)
+         JOIN live.nodes n ON n.node = s.node AND n.seen > now() - make_interval(secs => $4)
+         WHERE s.node <> $1",
+    )
+    .bind(node)
+    .bind(column(held, |(it, _)| it.aci.uuid()))
+    .bind(column(held, |(it, _)| device_column(*it)))
+    .bind(seconds(absent))
+    .fetch_all(connection)
+    .await?;
+    let device = |row: &PgRow| address(row).map(|it| (it.aci, it.device));
+    rows.iter().map(device).collect()
 }
 
 /// Takes devices, each of them once, and tells the nodes that had them.
@@ -144,6 +173,34 @@ pub(crate) async fn release(
     .bind(column(gone, |(it, _)| it.aci.uuid()))
     .bind(column(gone, |(it, _)| device_column(*it)))
     .bind(column(gone, |(_, socket)| socket_column(*socket)))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Tells the nodes that have these devices now that nothing is left to be stored of what they acknowledged here.
+pub(crate) async fn settled(
+    connection: &mut PgConnection,
+    node: Uuid,
+    devices: &[DeviceAddress],
+) -> Result<(), sqlx::Error> {
+    if devices.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "WITH told AS (
+             INSERT INTO live.parcels (node, aci, device, generation)
+             SELECT s.node, s.aci, s.device, s.generation
+             FROM unnest($2::uuid[], $3::smallint[]) AS d(aci, device)
+             JOIN live.sockets s USING (aci, device) WHERE s.node <> $1
+             RETURNING node
+         )
+         SELECT count(pg_notify('live_' || replace(node::text, '-', ''), ''))
+         FROM (SELECT DISTINCT node FROM told) AS nodes",
+    )
+    .bind(node)
+    .bind(column(devices, |it| it.aci.uuid()))
+    .bind(column(devices, |it| device_column(*it)))
     .execute(connection)
     .await?;
     Ok(())
@@ -273,9 +330,11 @@ pub(crate) async fn fetch(
 }
 
 fn parcel(row: &PgRow) -> Result<Parcel, sqlx::Error> {
-    let content = match socket(row)? {
-        Some(socket) => Content::Lost(socket),
-        None => Content::Envelope(row.try_get::<Vec<u8>, _>("envelope")?.into()),
+    let envelope: Option<Vec<u8>> = row.try_get("envelope")?;
+    let content = match (socket(row)?, envelope) {
+        (Some(socket), _) => Content::Lost(socket),
+        (None, Some(envelope)) => Content::Envelope(envelope.into()),
+        (None, None) => Content::Settled,
     };
     Ok(Parcel {
         number: row.try_get("number")?,

@@ -11,6 +11,7 @@ use events::{Aci, DeviceId, Generation};
 use live::{Connected, Handle, Incoming, Node, Options, Timing};
 use testkit::postgres::TestDatabase;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -111,6 +112,39 @@ async fn a_device_that_connects_elsewhere_is_displaced_where_it_was() {
     until(&database, &[device(1, 1), device(1, 2)], 1).await;
     first.stop().await;
     until(&database, &[device(1, 1), device(1, 2)], 0).await;
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_learns_when_the_one_that_it_displaced_elsewhere_has_settled() {
+    let database = TestDatabase::create().await;
+    let mut first = Running::start(&database, 1, TIMING);
+    let second = Running::start(&database, 2, TIMING);
+    let soon = async |settled| tokio::time::timeout(PATIENCE, settled).await.is_ok();
+    assert!(
+        soon(first.handle.claim(device(1, 1), 7)).await,
+        "it was nobody's"
+    );
+    assert!(
+        soon(first.handle.claim(device(1, 1), 8)).await,
+        "it was our own"
+    );
+    let mut settled = second.handle.claim(device(1, 1), 9);
+    let displaced = Incoming::Displaced {
+        by: device(1, 1),
+        socket: 8,
+    };
+    assert_eq!(first.next().await, displaced);
+    assert_eq!(settled.try_recv(), Err(TryRecvError::Empty));
+    first.handle.settled(device(1, 1));
+    assert!(soon(settled).await);
+    // Whoever is displaced in turn, or leaves, waits for nobody.
+    let waiting = first.handle.claim(device(1, 1), 10);
+    let displacing = first.handle.claim(device(1, 1), 11);
+    assert!(soon(waiting).await);
+    first.handle.release(device(1, 1), 11);
+    assert!(soon(displacing).await);
+    first.stop().await;
     second.stop().await;
 }
 

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use base64::prelude::{BASE64_STANDARD, Engine as _};
+use api::ws::frame::Envelope;
 use bytes::Bytes;
-use serde_json::json;
 use tokio::time::Instant;
 
-use crate::fleet::{Account, Fleet, REGISTRATION_ID, Recruiting, Servers};
-use crate::frames::Envelope;
+use crate::fleet::{Account, Fleet, Recruiting};
+use crate::servers::Servers;
 use crate::socket::{Event, Socket};
 
 /// What they say. Real clients encrypt; to the server it is all the same.
@@ -26,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// One of the two.
 struct Person {
     name: &'static str,
-    aci: String,
+    account: Account,
     socket: Socket,
 }
 
@@ -34,7 +33,7 @@ impl Person {
     async fn new(servers: &Servers, name: &'static str, account: &Account) -> anyhow::Result<Self> {
         let mut person = Self {
             name,
-            aci: account.aci.clone(),
+            account: account.clone(),
             socket: Socket::open(servers, 0, account).await?,
         };
         person
@@ -64,16 +63,8 @@ impl Person {
             .with_context(|| format!("{} waited in vain", self.name))?
     }
 
-    async fn say(&mut self, to: &str, line: &str, timestamp: u64) -> anyhow::Result<()> {
-        let body = json!({
-            "messages": [{
-                "type": 1, "destinationDeviceId": 1, "destinationRegistrationId": REGISTRATION_ID,
-                "content": BASE64_STANDARD.encode(line),
-            }],
-            "timestamp": timestamp,
-        });
-        let path = format!("/v1/messages/{to}");
-        let id = self.socket.put(path, body.to_string().into()).await?;
+    async fn say(&mut self, to: &Account, line: &str, timestamp: i64) -> anyhow::Result<()> {
+        let id = self.socket.send(to, line.into(), timestamp).await?;
         let answer = self
             .wait(|event| matches!(event, Event::Answer(of, _) if *of == id))
             .await?;
@@ -99,9 +90,10 @@ impl Person {
         }
     }
 
-    async fn hear_receipt(&mut self, timestamp: u64) -> anyhow::Result<()> {
+    async fn hear_receipt(&mut self, timestamp: i64) -> anyhow::Result<()> {
+        let timestamp = u64::try_from(timestamp).ok();
         let is_receipt = |envelope: &Envelope| {
-            envelope.content.is_none() && envelope.client_timestamp == Some(timestamp)
+            envelope.content.is_none() && envelope.client_timestamp == timestamp
         };
         let event = self
             .wait(|event| matches!(event, Event::Message(_, envelope) if is_receipt(envelope)))
@@ -130,7 +122,7 @@ pub async fn run(servers: &Servers, seed: u16, code: &str) -> anyhow::Result<()>
     println!("\nThey talk over their WebSockets:");
     for (timestamp, line) in (1_767_225_600_000..).zip(TALK) {
         let said = Instant::now();
-        speaking.say(&listening.aci, line, timestamp).await?;
+        speaking.say(&listening.account, line, timestamp).await?;
         let heard = listening.hear().await?;
         let took = said.elapsed();
         anyhow::ensure!(heard == line.as_bytes(), "something else was heard");
@@ -143,7 +135,7 @@ pub async fn run(servers: &Servers, seed: u16, code: &str) -> anyhow::Result<()>
     }
     println!(
         "\nEvery step is a fact in the log. Try: heliograph audit show --account {}",
-        speaking.aci
+        speaking.account.aci
     );
     speaking.socket.leave().await;
     listening.socket.leave().await;

@@ -1,112 +1,35 @@
 //! The accounts of the simulated devices: registered over REST, kept in a file for the next run.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
+use api::client::Credentials;
+use api::http::keys::wire::{KyberPreKeyJson, SignedPreKeyJson};
+use api::http::messages::send::{MessageRequest, SendRequest};
+use api::http::registration::activation::ActivationRequest;
+use api::http::registration::attributes::AttributesRequest;
+use api::http::registration::register::RegisterRequest;
+use api::http::wire::{Base64, Object, RawBytes};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
+use bytes::Bytes;
 use crypto::keys::EcPrivateKey;
 use crypto::xeddsa;
+use events::DeviceId;
+use events::ids::PreKeyId;
 use events::ports::Entropy;
+use events::values::keys::{EcPublicKey, KyberPublicKey, Signature};
 use futures::{StreamExt as _, TryStreamExt as _};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
-use reqwest::{Certificate, Client, Method, Url};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, RootCertStore};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use tokio_rustls::TlsConnector;
 
-/// The registration id of every simulated device.
-pub const REGISTRATION_ID: u32 = 4711;
+use crate::servers::Servers;
+
+/// The registration id of every device that is registered here.
+const REGISTRATION_ID: u32 = 4711;
 
 /// Registrations under way at a time.
 const AT_ONCE: usize = 16;
-
-/// Where the servers are, and how to reach them.
-#[derive(Clone)]
-pub struct Servers {
-    urls: Vec<Url>,
-    client: Client,
-    tls: Option<TlsConnector>,
-}
-
-impl Servers {
-    /// One URL or more, and the root certificate of the servers if they have one of their own (PEM).
-    pub fn new(urls: &[String], ca: Option<&Path>) -> anyhow::Result<Self> {
-        let urls = urls
-            .iter()
-            .map(|url| Url::parse(url).with_context(|| format!("{url} is not a URL")))
-            .collect::<anyhow::Result<Vec<_>>>()?;
-        anyhow::ensure!(!urls.is_empty(), "there is no server without a URL");
-        let mut client = Client::builder().timeout(Duration::from_secs(30));
-        let mut tls = None;
-        if let Some(ca) = ca {
-            let pem = std::fs::read(ca).with_context(|| format!("cannot read {}", ca.display()))?;
-            client = client.add_root_certificate(Certificate::from_pem(&pem)?);
-            tls = Some(connector(&pem)?);
-        }
-        Ok(Self {
-            urls,
-            client: client.build()?,
-            tls,
-        })
-    }
-
-    /// The URL of the `nth` server, counted round and round.
-    pub fn nth(&self, nth: usize) -> &Url {
-        &self.urls[nth % self.urls.len()]
-    }
-
-    pub(crate) const fn tls(&self) -> Option<&TlsConnector> {
-        self.tls.as_ref()
-    }
-
-    /// Asks a server; fails on any answer that is not a success.
-    async fn ask(
-        &self,
-        nth: usize,
-        method: Method,
-        path: &str,
-        credentials: Option<(&str, &str)>,
-        body: Option<&Value>,
-    ) -> anyhow::Result<Value> {
-        let mut request = self
-            .client
-            .request(method.clone(), self.nth(nth).join(path)?);
-        if let Some((name, password)) = credentials {
-            request = request.basic_auth(name, Some(password));
-        }
-        if let Some(body) = body {
-            request = request.json(body);
-        }
-        let answer = request.send().await?;
-        let status = answer.status();
-        let body = answer.bytes().await?;
-        anyhow::ensure!(
-            status.is_success(),
-            "{method} {path} was answered {status}: {}",
-            String::from_utf8_lossy(&body)
-        );
-        Ok(serde_json::from_slice(&body).unwrap_or(Value::Null))
-    }
-}
-
-fn connector(pem: &[u8]) -> anyhow::Result<TlsConnector> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        roots.add(certificate?)?;
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
-}
 
 /// A registered account with its one device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,6 +38,49 @@ pub struct Account {
     pub aci: String,
     /// The password of its device.
     pub password: String,
+    /// Its device: the primary one, except on servers that deliver nothing to those.
+    #[serde(default = "primary")]
+    pub device: DeviceId,
+    /// The registration id of its device.
+    #[serde(default = "registration_id")]
+    pub registration_id: u32,
+}
+
+const fn primary() -> DeviceId {
+    DeviceId::PRIMARY
+}
+
+const fn registration_id() -> u32 {
+    REGISTRATION_ID
+}
+
+impl Account {
+    /// An account as it is registered here.
+    pub fn new(aci: String, password: String) -> Self {
+        Self {
+            aci,
+            password,
+            device: primary(),
+            registration_id: registration_id(),
+        }
+    }
+
+    /// The body of a message to its device.
+    pub fn message(&self, content: Vec<u8>, timestamp: i64) -> anyhow::Result<Bytes> {
+        let message = MessageRequest {
+            kind: 1,
+            destination_device_id: self.device,
+            destination_registration_id: Some(self.registration_id.into()),
+            content: Some(Base64::new(content)),
+        };
+        let request = SendRequest {
+            messages: Some(vec![Object(message)]),
+            online: Some(false),
+            urgent: Some(true),
+            timestamp: Some(timestamp),
+        };
+        Ok(serde_json::to_vec(&request)?.into())
+    }
 }
 
 /// Accounts that are the same in every run with the same seed.
@@ -129,7 +95,7 @@ pub struct Fleet {
 pub struct Recruiting {
     /// How many.
     pub accounts: usize,
-    /// Other seeds have other numbers, up to 999.
+    /// Other seeds have other numbers, up to 699.
     pub seed: u16,
     /// The code that is right for every number.
     pub code: String,
@@ -177,75 +143,96 @@ impl Entropy for Seeded {
 
 async fn register(servers: &Servers, wanted: &Recruiting, n: usize) -> anyhow::Result<Account> {
     let number = number(wanted.seed, n);
-    let sessions = "/v1/verification/session";
-    let post =
-        async |path: &str, body: Value| servers.ask(n, Method::POST, path, None, Some(&body)).await;
-    let session = post(sessions, json!({ "number": number })).await?;
-    let id = session["id"].as_str().context("a session has an id")?;
-    let code = format!("{sessions}/{id}/code");
-    post(&code, json!({ "transport": "sms", "client": "loadgen" })).await?;
-    let proof = json!({ "code": wanted.code });
-    servers
-        .ask(n, Method::PUT, &code, None, Some(&proof))
+    let client = servers.client(n);
+    let session = client.create_verification_session(&number).await?.body.id;
+    client.request_verification_code(&session, "sms").await?;
+    client
+        .submit_verification_code(&session, &wanted.code)
         .await?;
     let seed = u64::from(wanted.seed) << 32 | u64::try_from(n)?;
     let entropy = Seeded(ChaCha20Rng::seed_from_u64(seed).into());
-    let entropy: &dyn Entropy = &entropy;
-    let password = BASE64_STANDARD.encode(entropy.bytes::<18>());
-    let mut body = keys(entropy);
-    body["sessionId"] = id.into();
-    body["skipDeviceTransfer"] = true.into();
-    body["accountAttributes"] = json!({
-        "fetchesMessages": true, "registrationId": REGISTRATION_ID, "pniRegistrationId": REGISTRATION_ID,
-        "capabilities": { "spqr": true }, "unidentifiedAccessKey": BASE64_STANDARD.encode(entropy.bytes::<16>()),
-    });
-    let credentials = Some((number.as_str(), password.as_str()));
-    let account = servers
-        .ask(
-            n,
-            Method::POST,
-            "/v1/registration",
-            credentials,
-            Some(&body),
-        )
+    let password = BASE64_STANDARD.encode((&entropy as &dyn Entropy).bytes::<18>());
+    let credentials = Credentials {
+        username: number,
+        password: password.clone(),
+    };
+    let registered = client
+        .with(credentials)
+        .register_account(&registration(session, &entropy))
         .await?;
-    let aci = account["uuid"].as_str().context("an account has an id")?;
-    Ok(Account {
-        aci: aci.to_owned(),
+    Ok(Account::new(
+        registered.body.identity.uuid.to_string(),
         password,
-    })
+    ))
 }
 
-/// The keys of a registration. Both identities have one key pair, which a server cannot mind.
-fn keys(entropy: &dyn Entropy) -> Value {
+fn registration(session: String, entropy: &dyn Entropy) -> RegisterRequest {
+    // Both identities have one key pair, which a server cannot mind.
     let identity = EcPrivateKey::generate(&mut entropy.rng());
-    let signed = |id: u32, key: &[u8]| {
-        let signature = xeddsa::sign(&identity, key, &mut entropy.rng());
-        json!({
-            "keyId": id,
-            "publicKey": BASE64_STANDARD.encode(key),
-            "signature": BASE64_STANDARD.encode(signature),
+    let signer = Signer {
+        identity: &identity,
+        entropy,
+    };
+    let public_key = || Some(Base64::new(identity.public_key()));
+    RegisterRequest {
+        session_id: Some(session),
+        skip_device_transfer: Some(true),
+        account_attributes: Some(Object(AttributesRequest {
+            fetches_messages: Some(true),
+            registration_id: Some(REGISTRATION_ID),
+            pni_registration_id: Some(REGISTRATION_ID),
+            capabilities: Some([("spqr".to_owned(), true)].into()),
+            unidentified_access_key: Some(RawBytes(entropy.bytes::<16>().to_vec())),
+            ..AttributesRequest::default()
+        })),
+        aci_identity_key: public_key(),
+        pni_identity_key: public_key(),
+        activation: ActivationRequest {
+            aci_signed_pre_key: Some(signer.ec(1)),
+            pni_signed_pre_key: Some(signer.ec(2)),
+            aci_pq_last_resort_pre_key: Some(signer.kyber(3)),
+            pni_pq_last_resort_pre_key: Some(signer.kyber(4)),
+            ..ActivationRequest::default()
+        },
+        ..RegisterRequest::default()
+    }
+}
+
+/// Makes signed keys that nobody will ever use.
+struct Signer<'a> {
+    identity: &'a EcPrivateKey,
+    entropy: &'a dyn Entropy,
+}
+
+impl Signer<'_> {
+    fn sign(&self, key: &[u8]) -> Base64<Signature> {
+        Base64::new(xeddsa::sign(self.identity, key, &mut self.entropy.rng()))
+    }
+
+    fn ec(&self, key_id: u64) -> Object<SignedPreKeyJson> {
+        let key: EcPublicKey = EcPrivateKey::generate(&mut self.entropy.rng()).public_key();
+        Object(SignedPreKeyJson {
+            key_id: id(key_id),
+            signature: self.sign(key.as_ref()),
+            public_key: Base64::new(key),
         })
-    };
-    let ec = || {
-        let key = EcPrivateKey::generate(&mut entropy.rng());
-        key.public_key().as_ref().to_vec()
-    };
-    let kyber = || {
-        let mut key = vec![0; 1569];
-        entropy.fill(&mut key);
-        key[0] = 0x08;
-        key
-    };
-    let public = BASE64_STANDARD.encode(identity.public_key());
-    json!({
-        "aciIdentityKey": public,
-        "pniIdentityKey": public,
-        "aciSignedPreKey": signed(1, &ec()),
-        "pniSignedPreKey": signed(2, &ec()),
-        "aciPqLastResortPreKey": signed(3, &kyber()),
-        "pniPqLastResortPreKey": signed(4, &kyber()),
-    })
+    }
+
+    fn kyber(&self, key_id: u64) -> Object<KyberPreKeyJson> {
+        let mut bytes = vec![0; KyberPublicKey::LEN];
+        self.entropy.fill(&mut bytes);
+        bytes[0] = 0x08;
+        let key = KyberPublicKey::try_from(bytes).expect("it has the length and the first byte");
+        Object(KyberPreKeyJson {
+            key_id: id(key_id),
+            signature: self.sign(key.as_ref()),
+            public_key: Base64::new(key),
+        })
+    }
+}
+
+fn id(number: u64) -> PreKeyId {
+    number.try_into().expect("small numbers are ids of keys")
 }
 
 #[cfg(test)]

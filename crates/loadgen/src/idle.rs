@@ -1,7 +1,6 @@
 //! A crowd that only listens: how much memory a connected device costs the server.
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::fleet::{Fleet, Servers};
+use crate::fleet::Fleet;
+use crate::process::resident;
+use crate::servers::Servers;
 use crate::socket::{Event, Socket};
 
 /// Sockets that are being opened at a time.
@@ -30,7 +31,7 @@ pub struct IdleReport {
     pub seconds: f64,
     /// Sockets that the server closed meanwhile.
     pub closed: usize,
-    /// The server's memory before, in KiB (its resident set), if its process was named.
+    /// The servers' memory before, in KiB (their resident sets), if their processes were named.
     pub before_kib: Option<u64>,
     /// And with all of them open.
     pub with_kib: Option<u64>,
@@ -45,9 +46,10 @@ pub async fn run(
     servers: Servers,
     fleet: &Fleet,
     time: Duration,
-    pid: Option<u32>,
+    pids: &[u32],
 ) -> anyhow::Result<IdleReport> {
-    let before = pid.map(resident).transpose()?;
+    let memory = || (!pids.is_empty()).then(|| resident(pids)).transpose();
+    let before = memory()?;
     let servers = Arc::new(servers);
     let opened = futures::stream::iter(fleet.accounts.iter().enumerate())
         .map(|(n, account)| {
@@ -64,14 +66,14 @@ pub async fn run(
         .buffer_unordered(AT_ONCE);
     let sockets: Vec<Socket> = opened.try_collect().await?;
     let count = sockets.len();
-    let with = pid.map(resident).transpose()?;
+    let with = memory()?;
     let end = CancellationToken::new();
     let mut crowd = JoinSet::new();
     for (n, socket) in sockets.into_iter().enumerate() {
         crowd.spawn(hold(socket, n, end.clone()));
     }
     sleep(time).await;
-    let after = pid.map(resident).transpose()?;
+    let after = memory()?;
     end.cancel();
     let closed = crowd.join_all().await.into_iter().filter(|held| !held);
     Ok(IdleReport {
@@ -119,17 +121,6 @@ fn per_socket(before: Option<u64>, with: Option<u64>, count: usize) -> Option<f6
     (count > 0).then(|| more as f64 / count as f64)
 }
 
-/// The resident set of a process, in KiB.
-fn resident(pid: u32) -> anyhow::Result<u64> {
-    let file = format!("/proc/{pid}/status");
-    let status =
-        std::fs::read_to_string(Path::new(&file)).with_context(|| format!("cannot read {file}"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let size = line.and_then(|line| line.split_whitespace().next());
-    size.and_then(|size| size.parse().ok())
-        .with_context(|| format!("{file} does not tell the resident set"))
-}
-
 impl fmt::Display for IdleReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
@@ -157,9 +148,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_process_has_memory() {
-        assert!(resident(std::process::id()).unwrap() > 100);
-        assert!(resident(u32::MAX).is_err());
+    fn memory_is_shared_out() {
+        assert_eq!(per_socket(Some(1000), None, 100), None);
         assert_eq!(per_socket(Some(1000), Some(3000), 100), Some(20.0));
     }
 }

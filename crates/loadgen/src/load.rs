@@ -7,10 +7,12 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::fleet::{Fleet, Servers};
+use crate::fleet::Fleet;
 use crate::ledger::Ledger;
 use crate::member::{Member, Run};
+use crate::process::processor_time;
 use crate::report::Report;
+use crate::servers::Servers;
 
 /// How fast messages leave.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,6 +24,16 @@ pub enum Pace {
     },
     /// Each device has a message under way to each of its peers at all times.
     Saturate,
+}
+
+/// Where the recipients are while messages are sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Recipients {
+    /// Connected: everybody sends and receives.
+    #[default]
+    Connected,
+    /// Away: half of the devices send; the others connect when the sending is over, and find their queues.
+    Away,
 }
 
 /// What to do.
@@ -37,10 +49,14 @@ pub struct Plan {
     pub size: usize,
     /// How many others each device writes to.
     pub peers: usize,
+    /// Where those are meanwhile.
+    pub recipients: Recipients,
     /// After how long without hearing anything a connection is given up. Official clients wait 45 s.
     pub patience: Duration,
     /// Tells the messages of this run from those that an earlier one left behind.
     pub run: u64,
+    /// The servers' processes, if they are on this machine and their processor time matters.
+    pub pids: Vec<u32>,
 }
 
 /// Plays the crowd.
@@ -57,6 +73,10 @@ pub async fn run(servers: Servers, fleet: Fleet, plan: &Plan) -> anyhow::Result<
         pace: plan.pace,
         size: plan.size,
         peers: plan.peers,
+        senders: match plan.recipients {
+            Recipients::Connected => devices,
+            Recipients::Away => devices / 2,
+        },
         patience: plan.patience,
         silence: CancellationToken::new(),
         end: CancellationToken::new(),
@@ -65,7 +85,9 @@ pub async fn run(servers: Servers, fleet: Fleet, plan: &Plan) -> anyhow::Result<
     for index in 0..devices {
         crowd.spawn(Member::new(Arc::clone(&run), index).live());
     }
+    let before = processor_time(&plan.pids)?;
     sleep(plan.time).await;
+    let worked = processor_time(&plan.pids)?.saturating_sub(before);
     run.silence.cancel();
     let patience = Instant::now() + plan.grace;
     // Answers that are under way add to what is outstanding: two looks in a row have to find nothing.
@@ -80,5 +102,6 @@ pub async fn run(servers: Servers, fleet: Fleet, plan: &Plan) -> anyhow::Result<
     }
     run.end.cancel();
     crowd.join_all().await;
-    Ok(Report::of(plan, devices, &run.ledger))
+    let worked = (!plan.pids.is_empty()).then_some(worked);
+    Ok(Report::of(plan, devices, &run.ledger, worked))
 }

@@ -6,8 +6,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use loadgen::fleet::{Fleet, Recruiting, Servers};
-use loadgen::load::{Pace, Plan};
+use loadgen::fleet::{Fleet, Recruiting};
+use loadgen::load::{Pace, Plan, Recipients};
+use loadgen::servers::{Servers, Version};
 use loadgen::{demo, idle, load};
 use serde::Serialize;
 
@@ -34,6 +35,9 @@ struct Common {
     /// The root certificate of servers that have one of their own (PEM).
     #[arg(long, global = true, value_name = "FILE")]
     ca: Option<PathBuf>,
+    /// Open sockets over HTTP/2, like official clients.
+    #[arg(long, global = true)]
+    http2: bool,
     /// The verification code that is right for every number.
     #[arg(long, global = true, value_name = "CODE", default_value = "123456")]
     code: String,
@@ -66,9 +70,9 @@ enum Command {
         /// For how long all of them are held.
         #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
         seconds: f64,
-        /// The server's process, on this machine.
+        /// The server's process, on this machine. Several: their memory is summed up.
         #[arg(long, value_name = "PID")]
-        pid: Option<u32>,
+        pid: Vec<u32>,
     },
     /// Two people register and talk.
     Demo,
@@ -105,6 +109,13 @@ struct Run {
     /// After how long without hearing anything a connection is given up.
     #[arg(long, value_name = "SECONDS", default_value_t = 45.0)]
     patience: f64,
+    /// Half of the devices send; the others connect when the sending is over, and find their queues.
+    #[arg(long)]
+    away: bool,
+    /// The server's process, on this machine, to see what processor time it takes, with all that it started. Several:
+    /// summed up (the postmaster of its database, say).
+    #[arg(long, value_name = "PID")]
+    pid: Vec<u32>,
 }
 
 impl Common {
@@ -147,7 +158,12 @@ impl Common {
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let Cli { command, common } = Cli::parse();
-    let servers = Servers::new(&common.url, common.ca.as_deref())?;
+    let version = if common.http2 {
+        Version::Http2
+    } else {
+        Version::Http1
+    };
+    let servers = Servers::new(&common.url, common.ca.as_deref(), version)?;
     match command {
         Command::Register { accounts } => {
             anyhow::ensure!(common.fleet.is_some(), "--fleet says where they are kept");
@@ -160,7 +176,7 @@ async fn main() -> anyhow::Result<ExitCode> {
             pid,
         } => {
             let fleet = common.fleet(&servers, sockets).await?;
-            let report = idle::run(servers, &fleet, Duration::from_secs_f64(seconds), pid).await?;
+            let report = idle::run(servers, &fleet, Duration::from_secs_f64(seconds), &pid).await?;
             print!("{report}");
             common.keep(&report)?;
             if report.closed > 0 {
@@ -185,7 +201,13 @@ async fn run(common: &Common, servers: Servers, options: &Run) -> anyhow::Result
         size: options.size,
         peers: options.peers,
         patience: Duration::from_secs_f64(options.patience),
+        recipients: if options.away {
+            Recipients::Away
+        } else {
+            Recipients::Connected
+        },
         run: run_number(),
+        pids: options.pid.clone(),
     };
     let report = load::run(servers, fleet, &plan).await?;
     print!("{report}");

@@ -5,19 +5,21 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::prelude::{BASE64_STANDARD, Engine as _};
-use bytes::Bytes;
+use api::ws::frame::Envelope;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::fleet::{Account, Fleet, REGISTRATION_ID, Servers};
-use crate::frames::Envelope;
+use crate::fleet::{Account, Fleet};
 use crate::ledger::{Ledger, Stamp};
 use crate::load::Pace;
+use crate::servers::Servers;
 use crate::socket::{Event, Socket};
 
 /// Between two attempts to connect.
 const RESPITE: Duration = Duration::from_millis(100);
+
+/// The timestamp of a pair's first message.
+const FIRST_TIMESTAMP: i64 = 1_767_225_600_000;
 
 /// The envelope type of a server's delivery receipt.
 const RECEIPT: i32 = 5;
@@ -32,12 +34,37 @@ pub(crate) struct Run {
     pub(crate) size: usize,
     /// How many others each device writes to.
     pub(crate) peers: usize,
+    /// How many of the devices send: all, or the first half, to the other half.
+    pub(crate) senders: usize,
     /// After how long without hearing anything a connection is given up.
     pub(crate) patience: Duration,
     /// Ends the sending.
     pub(crate) silence: CancellationToken,
     /// Ends the run.
     pub(crate) end: CancellationToken,
+}
+
+impl Run {
+    /// To whom a device writes.
+    fn peers_of(&self, index: usize) -> Vec<Peer> {
+        let crowd = self.fleet.accounts.len();
+        let peer = |index| Peer {
+            index,
+            ..Peer::default()
+        };
+        if self.senders == crowd {
+            let others = 1..=self.peers.min(crowd - 1);
+            return others.map(|step| peer((index + step) % crowd)).collect();
+        }
+        if index >= self.senders {
+            return Vec::new();
+        }
+        let away = crowd - self.senders;
+        let others = 0..self.peers.min(away);
+        others
+            .map(|step| peer(self.senders + (index + step) % away))
+            .collect()
+    }
 }
 
 /// Messages to one other device: one at a time, so that their order is known.
@@ -64,13 +91,8 @@ pub(crate) struct Member {
 
 impl Member {
     pub(crate) fn new(run: Arc<Run>, index: usize) -> Self {
-        let crowd = run.fleet.accounts.len();
-        let peers = (1..=run.peers.min(crowd - 1)).map(|step| Peer {
-            index: (index + step) % crowd,
-            ..Peer::default()
-        });
         Self {
-            peers: peers.collect(),
+            peers: run.peers_of(index),
             index,
             asked: HashMap::new(),
             planned: 0,
@@ -85,6 +107,9 @@ impl Member {
 
     /// Lives until the end of the run.
     pub(crate) async fn live(mut self) {
+        if self.peers.is_empty() {
+            self.run.silence.cancelled().await;
+        }
         let end = self.run.end.clone();
         _ = end.run_until_cancelled(self.stay_connected()).await;
     }
@@ -159,8 +184,8 @@ impl Member {
     /// When this device's next message is due, in microseconds of the run.
     fn due(&self) -> Option<u64> {
         match self.run.pace {
-            Pace::Open { rate } if !self.run.silence.is_cancelled() => {
-                let crowd = self.run.fleet.accounts.len() as u64;
+            Pace::Open { rate } if !self.peers.is_empty() && !self.run.silence.is_cancelled() => {
+                let crowd = self.run.senders as u64;
                 let place = self.planned * crowd + self.index as u64;
                 #[expect(clippy::cast_precision_loss, reason = "no run has 2^52 messages")]
                 let seconds = place as f64 / rate;
@@ -211,11 +236,12 @@ impl Member {
             let Some(stamp) = self.peers[place].waiting.pop_front() else {
                 continue;
             };
-            let to = &self.run.fleet.accounts[self.peers[place].index].aci;
-            let path = format!("/v1/messages/{to}");
-            let body = body(&stamp, self.run.size);
+            let to = &self.run.fleet.accounts[self.peers[place].index];
+            let content = stamp.content(self.run.size);
             self.peers[place].sent = Some(stamp);
-            let id = socket.put(path, body).await?;
+            // Clients name their messages by their own time; a number of the pair does as well.
+            let timestamp = FIRST_TIMESTAMP.saturating_add_unsigned(stamp.number);
+            let id = socket.send(to, content, timestamp).await?;
             self.asked.insert(id, place);
         }
         Ok(())
@@ -267,15 +293,4 @@ impl Member {
 
 fn small(index: usize) -> u32 {
     u32::try_from(index).expect("no run has 2^32 devices")
-}
-
-/// The body of a send.
-fn body(stamp: &Stamp, size: usize) -> Bytes {
-    let content = BASE64_STANDARD.encode(stamp.content(size));
-    // Clients name their messages by their own time; a number of the pair does as well.
-    let timestamp = 1_767_225_600_000 + stamp.number;
-    let body = format!(
-        r#"{{"messages":[{{"type":1,"destinationDeviceId":1,"destinationRegistrationId":{REGISTRATION_ID},"content":"{content}"}}],"timestamp":{timestamp}}}"#
-    );
-    body.into()
 }

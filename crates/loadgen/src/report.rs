@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::ledger::{Ledger, Totals};
-use crate::load::{Pace, Plan};
+use crate::load::{Pace, Plan, Recipients};
 
 /// The outcome of a run.
 #[derive(Clone, Debug, Serialize)]
@@ -18,12 +18,18 @@ pub struct Report {
     pub rate: Option<f64>,
     /// Bytes of content.
     pub size: usize,
+    /// Whether the recipients were away while messages were sent.
+    pub away: bool,
     /// Seconds of sending.
     pub seconds: f64,
     /// Answered with 200.
     pub accepted: u64,
     /// The same for a second of sending.
     pub accepted_per_second: f64,
+    /// Processor seconds that the servers took meanwhile, if their processes were named.
+    pub processor_seconds: Option<f64>,
+    /// Answered with 200 for each of those.
+    pub accepted_per_processor_second: Option<f64>,
     /// Delivered, each counted once.
     pub delivered: u64,
     /// Answered with 200 and not delivered.
@@ -105,7 +111,12 @@ fn per_second(count: u64, time: Duration) -> f64 {
 
 impl Report {
     /// Closes the books.
-    pub(crate) fn of(plan: &Plan, devices: usize, ledger: &Ledger) -> Self {
+    pub(crate) fn of(
+        plan: &Plan,
+        devices: usize,
+        ledger: &Ledger,
+        worked: Option<Duration>,
+    ) -> Self {
         let lost = ledger.outstanding();
         let (totals, delivery, answer, _) = ledger.close();
         let Totals {
@@ -125,9 +136,12 @@ impl Report {
                 Pace::Saturate => None,
             },
             size: plan.size,
+            away: plan.recipients == Recipients::Away,
             seconds: plan.time.as_secs_f64(),
             accepted,
             accepted_per_second: per_second(accepted, plan.time),
+            processor_seconds: worked.as_ref().map(Duration::as_secs_f64),
+            accepted_per_processor_second: worked.map(|worked| per_second(accepted, worked)),
             delivered,
             lost,
             disordered,
@@ -155,14 +169,29 @@ impl fmt::Display for Report {
         );
         writeln!(
             f,
-            "{} devices sent messages of {} bytes for {} s, {pace}\n",
-            self.devices, self.size, self.seconds
+            "{} devices{} sent messages of {} bytes for {} s, {pace}\n",
+            self.devices,
+            if self.away {
+                ", half of them away,"
+            } else {
+                ""
+            },
+            self.size,
+            self.seconds
         )?;
         writeln!(
             f,
             "  accepted   {:>9}   {:.0} a second",
             self.accepted, self.accepted_per_second
         )?;
+        if let (Some(worked), Some(each)) =
+            (self.processor_seconds, self.accepted_per_processor_second)
+        {
+            writeln!(
+                f,
+                "  processor  {worked:>9.1} s {each:.0} accepted a second of it"
+            )?;
+        }
         writeln!(f, "  delivered  {:>9}", self.delivered)?;
         writeln!(f, "  lost       {:>9}", self.lost)?;
         writeln!(f, "  disordered {:>9}", self.disordered)?;

@@ -1,37 +1,24 @@
-//! A device's WebSocket: opens it, sends requests, tells what comes.
+//! A device's WebSocket: sends requests, tells what comes.
 
 use std::time::Duration;
 
 use anyhow::Context as _;
-use base64::prelude::{BASE64_STANDARD, Engine as _};
+use api::ws::frame::{Envelope, Frame, RequestFrame, ResponseFrame};
 use bytes::Bytes;
 use futures::{SinkExt as _, StreamExt as _};
-use http::HeaderValue;
-use http::header::AUTHORIZATION;
 use prost::Message as _;
-use reqwest::Url;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
-use crate::fleet::{Account, Servers};
-use crate::frames::{Envelope, Request, WebSocketMessage};
+use crate::dial::{Line, dial};
+use crate::fleet::Account;
+use crate::servers::Servers;
 
 /// How long opening may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Idle crowds hold tens of thousands: buffers grow when they have to.
-const BUFFER: usize = 4 * 1024;
-
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
-
 /// An open WebSocket.
 pub struct Socket {
-    stream: WebSocketStream<Box<dyn Stream>>,
+    line: Line,
     next: u64,
 }
 
@@ -53,75 +40,57 @@ pub enum Event {
 impl Socket {
     /// Opens the socket of a device on one of the servers.
     pub async fn open(servers: &Servers, nth: usize, account: &Account) -> anyhow::Result<Self> {
-        let opening = Self::open_patiently(servers, servers.nth(nth), account);
-        tokio::time::timeout(PATIENCE, opening)
+        let line = tokio::time::timeout(PATIENCE, dial(servers, servers.nth(nth), account))
             .await
-            .context("opening the socket took too long")?
+            .context("opening the socket took too long")??;
+        Ok(Self { line, next: 0 })
     }
 
-    async fn open_patiently(
-        servers: &Servers,
-        url: &Url,
-        account: &Account,
-    ) -> anyhow::Result<Self> {
-        let host = url.host_str().context("the URL names no host")?;
-        let port = url
-            .port_or_known_default()
-            .context("the URL names no port")?;
-        let tcp = TcpStream::connect((host, port)).await?;
-        tcp.set_nodelay(true)?;
-        let stream: Box<dyn Stream> = match servers.tls() {
-            Some(connector) if url.scheme() == "https" => {
-                let name = host.to_owned().try_into()?;
-                Box::new(connector.connect(name, tcp).await?)
-            }
-            _ => Box::new(tcp),
-        };
-        let mut request = format!("ws://{host}:{port}/v1/websocket/").into_client_request()?;
-        let credentials = BASE64_STANDARD.encode(format!("{}.1:{}", account.aci, account.password));
-        request.headers_mut().insert(
-            AUTHORIZATION,
-            HeaderValue::from_str(&format!("Basic {credentials}"))?,
-        );
-        let config = WebSocketConfig::default()
-            .read_buffer_size(BUFFER)
-            .write_buffer_size(BUFFER);
-        let (stream, _) =
-            tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await?;
-        Ok(Self { stream, next: 0 })
-    }
-
-    /// Sends a request with a JSON body; its number is told. An error means that the socket is of no use any more.
-    pub async fn put(&mut self, path: String, body: Bytes) -> anyhow::Result<u64> {
+    /// Sends a message; the number of the request is told. An error means that the socket is of no use any more.
+    pub async fn send(
+        &mut self,
+        to: &Account,
+        content: Vec<u8>,
+        timestamp: i64,
+    ) -> anyhow::Result<u64> {
         let id = self.next;
         self.next += 1;
-        let request = Request {
+        let request = RequestFrame {
             verb: Some("PUT".to_owned()),
-            path: Some(path),
-            body: Some(body),
+            path: Some(format!("/v1/messages/{}", to.aci)),
+            body: Some(to.message(content, timestamp)?),
             id: Some(id),
             headers: vec!["content-type: application/json".to_owned()],
         };
-        let message = Message::Binary(WebSocketMessage::request(request));
-        self.stream.send(message).await?;
+        self.write(Frame::Request(request)).await?;
         Ok(id)
     }
 
     /// Says that a message has arrived.
     pub async fn acknowledge(&mut self, id: u64) -> anyhow::Result<()> {
-        let message = Message::Binary(WebSocketMessage::response(id, 200));
-        Ok(self.stream.send(message).await?)
+        let answer = ResponseFrame {
+            id: Some(id),
+            status: Some(200),
+            message: Some("OK".to_owned()),
+            ..ResponseFrame::default()
+        };
+        self.write(Frame::Response(answer)).await
+    }
+
+    async fn write(&mut self, frame: Frame) -> anyhow::Result<()> {
+        let message = Message::Binary(frame.encode());
+        Ok(self.line.stream.send(message).await?)
     }
 
     /// Shows that the device is there.
     pub async fn ping(&mut self) -> anyhow::Result<()> {
-        Ok(self.stream.send(Message::Ping(Bytes::new())).await?)
+        Ok(self.line.stream.send(Message::Ping(Bytes::new())).await?)
     }
 
     /// What comes next. Cancel safe.
     pub async fn next(&mut self) -> Event {
         loop {
-            let bytes = match self.stream.next().await {
+            let bytes = match self.line.stream.next().await {
                 Some(Ok(Message::Binary(bytes))) => bytes,
                 Some(Ok(Message::Close(frame))) => {
                     return Event::Closed(frame.map(|frame| frame.code.into()));
@@ -130,31 +99,34 @@ impl Socket {
                 Some(Ok(_)) => continue,
                 Some(Err(_)) | None => return Event::Closed(None),
             };
-            let Ok(message) = WebSocketMessage::decode(bytes) else {
-                return Event::Closed(None);
-            };
-            if let Some(event) = event(message) {
-                return event;
+            match Frame::decode(bytes) {
+                Ok(frame) => {
+                    if let Some(event) = event(frame) {
+                        return event;
+                    }
+                }
+                Err(_) => return Event::Closed(None),
             }
         }
     }
 
     /// Leaves in good order.
     pub async fn leave(mut self) {
+        let stream = &mut self.line.stream;
         let farewell = async {
-            _ = self.stream.close(None).await;
-            while let Some(Ok(_)) = self.stream.next().await {}
+            _ = stream.close(None).await;
+            while let Some(Ok(_)) = stream.next().await {}
         };
         // Whoever does not answer a farewell is left without.
         _ = tokio::time::timeout(Duration::from_secs(2), farewell).await;
     }
 }
 
-fn event(message: WebSocketMessage) -> Option<Event> {
-    if let Some(response) = message.response {
-        return Some(Event::Answer(response.id?, response.status?));
-    }
-    let request = message.request?;
+fn event(frame: Frame) -> Option<Event> {
+    let request = match frame {
+        Frame::Request(request) => request,
+        Frame::Response(response) => return Some(Event::Answer(response.id?, response.status?)),
+    };
     match request.path.as_deref()? {
         "/api/v1/message" => {
             let envelope = Envelope::decode(request.body.unwrap_or_default()).ok()?;

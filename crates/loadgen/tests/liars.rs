@@ -8,15 +8,16 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use api::http::messages::send::SendRequest;
+use api::ws::frame::{Envelope, Frame, RequestFrame, ResponseFrame};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
 use futures::{SinkExt as _, StreamExt as _};
-use loadgen::fleet::{Account, Fleet, Servers};
-use loadgen::frames::{Envelope, Request, Response, WebSocketMessage};
-use loadgen::load::{Pace, Plan, run};
+use loadgen::fleet::{Account, Fleet};
+use loadgen::load::{Pace, Plan, Recipients, run};
 use loadgen::report::Report;
+use loadgen::servers::{Servers, Version};
 use prost::Message as _;
-use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
@@ -116,7 +117,7 @@ impl Liar {
             let out = tokio::select! {
                 Some(body) = pushes.recv() => {
                     id += 1;
-                    WebSocketMessage::request(Request {
+                    Frame::Request(RequestFrame {
                         verb: Some("PUT".to_owned()),
                         path: Some("/api/v1/message".to_owned()),
                         body: Some(body),
@@ -127,16 +128,14 @@ impl Liar {
                 message = socket.next() => {
                     let Some(Ok(message)) = message else { return };
                     let Message::Binary(bytes) = message else { continue };
-                    let Some(request) = WebSocketMessage::decode(bytes).unwrap().request else {
-                        continue;
-                    };
+                    let Frame::Request(request) = Frame::decode(bytes).unwrap() else { continue };
                     match self.accept(aci, &request) {
                         Some(status) => answer(request.id, status),
                         None => return self.hang_up(aci, pushes),
                     }
                 }
             };
-            if socket.send(Message::Binary(out)).await.is_err() {
+            if socket.send(Message::Binary(out.encode())).await.is_err() {
                 return;
             }
         }
@@ -152,16 +151,16 @@ impl Liar {
         }
     }
 
-    fn accept(&self, from: &str, request: &Request) -> Option<u32> {
+    fn accept(&self, from: &str, request: &RequestFrame) -> Option<u32> {
         let to = request.path.as_ref().unwrap();
         let to = to.strip_prefix("/v1/messages/").unwrap();
-        let body: Value = serde_json::from_slice(request.body.as_ref().unwrap()).unwrap();
-        let content = body["messages"][0]["content"].as_str().unwrap();
+        let body: SendRequest = serde_json::from_slice(request.body.as_ref().unwrap()).unwrap();
+        let message = body.messages.unwrap().remove(0).0;
         let envelope = Envelope {
             kind: Some(1),
-            client_timestamp: body["timestamp"].as_u64(),
-            content: Some(BASE64_STANDARD.decode(content).unwrap().into()),
-            source_service_id: None,
+            client_timestamp: body.timestamp.unwrap().try_into().ok(),
+            content: Some(message.content.unwrap().0.into()),
+            ..Envelope::default()
         };
         let envelope: Bytes = envelope.encode_to_vec().into();
         let mut count = self.count.lock().unwrap();
@@ -194,26 +193,23 @@ impl Liar {
     }
 }
 
-fn answer(id: Option<u64>, status: u32) -> Bytes {
-    let message = WebSocketMessage {
-        kind: Some(2),
-        request: None,
-        response: Some(Response {
-            id,
-            status: Some(status),
-            ..Response::default()
-        }),
-    };
-    message.encode_to_vec().into()
+fn answer(id: Option<u64>, status: u32) -> Frame {
+    Frame::Response(ResponseFrame {
+        id,
+        status: Some(status),
+        ..ResponseFrame::default()
+    })
 }
 
 /// What the load generator says of a server.
 async fn judge(lie: Lie, pace: Pace) -> Report {
+    judge_to(lie, pace, Recipients::Connected).await
+}
+
+async fn judge_to(lie: Lie, pace: Pace, recipients: Recipients) -> Report {
     let (address, _server) = Liar::start(lie).await;
-    let accounts = (0..6).map(|n| Account {
-        aci: format!("00000000-0000-4000-8000-{n:012}"),
-        password: "x".to_owned(),
-    });
+    let accounts =
+        (0..6).map(|n| Account::new(format!("00000000-0000-4000-8000-{n:012}"), "x".to_owned()));
     let fleet = Fleet {
         accounts: accounts.collect(),
     };
@@ -223,10 +219,12 @@ async fn judge(lie: Lie, pace: Pace) -> Report {
         grace: Duration::from_secs(2),
         size: 100,
         peers: 3,
+        recipients,
         patience: Duration::from_secs(10),
         run: 7,
+        pids: vec![std::process::id()],
     };
-    let servers = Servers::new(&[format!("http://{address}")], None).unwrap();
+    let servers = Servers::new(&[format!("http://{address}")], None, Version::Http1).unwrap();
     run(servers, fleet, &plan).await.unwrap()
 }
 
@@ -241,6 +239,16 @@ async fn an_honest_server_is_found_honest() {
         assert_eq!(report.delivery.count, report.delivered);
         assert_eq!((report.repeated, report.refused, report.resent), (0, 0, 0));
     }
+}
+
+#[tokio::test]
+async fn whoever_is_away_finds_everything_or_it_is_missed() {
+    let report = judge_to(Lie::None, Pace::Saturate, Recipients::Away).await;
+    assert!(report.is_sound() && report.away, "{report}");
+    assert_eq!(report.delivered, report.accepted);
+    assert!(report.accepted_per_processor_second.unwrap() > 0.0);
+    let report = judge_to(Lie::Loses, OPEN, Recipients::Away).await;
+    assert_eq!(report.lost as u64, report.accepted / 10, "{report}");
 }
 
 #[tokio::test]

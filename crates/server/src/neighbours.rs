@@ -9,8 +9,8 @@ use events::ids::DeviceAddress;
 use events::ports::Entropy;
 use live::{Handle, Incoming, Node, Options, Timing};
 use sqlx::PgPool;
-use tokio::sync::OnceCell;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{OnceCell, oneshot};
 use uuid::Uuid;
 
 use crate::lifecycle::Lifecycle;
@@ -22,8 +22,12 @@ struct OtherNodes {
 }
 
 impl Neighbours for OtherNodes {
-    fn claim(&self, address: DeviceAddress, socket: u64) {
-        self.handle.claim(address, socket);
+    fn claim(&self, address: DeviceAddress, socket: u64) -> oneshot::Receiver<()> {
+        self.handle.claim(address, socket)
+    }
+
+    fn settled(&self, address: DeviceAddress) {
+        self.handle.settled(address);
     }
 
     fn release(&self, address: DeviceAddress, socket: u64) {

@@ -7,8 +7,9 @@ mod support;
 
 use std::time::Duration;
 
-use loadgen::fleet::{Account, Fleet, Recruiting, Servers};
-use loadgen::load::{Pace, Plan, run};
+use loadgen::fleet::{Account, Fleet, Recruiting};
+use loadgen::load::{Pace, Plan, Recipients, run};
+use loadgen::servers::{Servers, Version};
 use loadgen::socket::{Event, Socket};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
@@ -23,7 +24,7 @@ async fn recruit(nodes: &[&ServeNode], accounts: usize) -> (Servers, Fleet) {
         .iter()
         .map(|node| format!("http://{}", node.http))
         .collect();
-    let servers = Servers::new(&urls, None).unwrap();
+    let servers = Servers::new(&urls, None, Version::Http1).unwrap();
     let wanted = Recruiting {
         accounts,
         seed: 1,
@@ -162,15 +163,22 @@ async fn killed_and_frozen_nodes_cost_nobody_a_message() {
     let (first, second) = (installation.start(), installation.start());
     let (_, fleet) = recruit(&[&first, &second], 16).await;
     let balancer = Balancer::start(&[first.http, second.http]).await;
-    let servers = Servers::new(&[format!("http://{}", balancer.address)], None).unwrap();
+    let servers = Servers::new(
+        &[format!("http://{}", balancer.address)],
+        None,
+        Version::Http1,
+    )
+    .unwrap();
     let plan = Plan {
         pace: Pace::Open { rate: 40.0 },
         time: Duration::from_secs(20),
         grace: PATIENCE,
         size: 200,
         peers: 4,
+        recipients: Recipients::Connected,
         patience: Duration::from_secs(4),
         run: 1,
+        pids: Vec::new(),
     };
     let trouble = async {
         tokio::time::sleep(Duration::from_secs(3)).await;
@@ -254,4 +262,27 @@ async fn what_a_killed_node_had_not_delivered_comes_from_another() {
     let answer = call(&Client::new(), Method::GET, whoami, credentials, None).await;
     let answer: Value = answer.unwrap().json().await.unwrap();
     assert_eq!(answer["uuid"], bob.aci.as_str());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_on_one_node_does_not_come_again_on_another() {
+    let installation = Installation::new().await;
+    let nodes = [installation.start(), installation.start()];
+    let (servers, fleet) = recruit(&[&nodes[0], &nodes[1]], 2).await;
+    let [alice, bob] = &fleet.accounts[..] else {
+        unreachable!()
+    };
+    for round in 0..10 {
+        let timestamps = round * 10 + 1..=round * 10 + 10;
+        let node = usize::try_from(round % 2).unwrap();
+        for timestamp in timestamps.clone() {
+            send(&nodes[node], alice, bob, timestamp, false).await;
+        }
+        // The last socket was on the other node, and has left the moment it had acknowledged everything.
+        let mut socket = Socket::open(&servers, node, bob).await.unwrap();
+        for timestamp in timestamps {
+            assert_eq!(accept(&mut socket, timestamp).await, 0, "round {round}");
+        }
+        socket.leave().await;
+    }
 }

@@ -1,18 +1,30 @@
-//! A slow reader costs the server next to nothing, however much waits for it.
+//! However much waits for a client, the server needs next to nothing for it: whether it does not read, or reads for long.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
+use std::time::Duration;
+
 use api::ws::frame::{Frame, ResponseFrame};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
+use events::codec::Fact;
+use events::mailbox::{EnvelopeKind, MailboxEvent, MessageQueued};
+use events::store::{Append, EventStore as _, Expected, NewEvent, Recorded};
+use events::stream::Family;
+use events::{AnyEvent, EventId, MessageGuid, Payload, PayloadId, Position, Timestamp};
 use futures::{SinkExt as _, StreamExt as _};
+use loadgen::fleet::{Fleet, Recruiting};
+use loadgen::servers::{Servers, Version};
+use loadgen::socket::{Event, Socket};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::json;
+use support::cluster::Installation;
 use support::{DevServer, call, next_number, register};
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use uuid::Uuid;
 
 const MESSAGES: usize = 1000;
 const CONTENT: usize = 64 * 1024;
@@ -116,4 +128,125 @@ async fn a_thousand_large_messages_for_a_slow_reader_do_not_pile_up_in_memory() 
     println!(
         "the server grew by {grown} KiB while {MESSAGES} messages of {CONTENT} bytes waited for a slow reader"
     );
+}
+
+/// What waits for one device in the second test.
+const QUEUE: u64 = 100_000;
+
+/// Bytes of each.
+const SMALL: usize = 256;
+
+/// Messages in one append.
+const BATCH: u64 = 1000;
+
+/// A window and a page of small messages, the acknowledgements and erasures that follow them, and the allocator's air. All
+/// of the queue has 25 MiB of content alone.
+const DRAIN_GROWTH_KIB: u64 = 16 * 1024;
+
+/// Message `n`, as it is stored: like `first`, which came over the public protocol, but sealed, so that nobody gets a receipt.
+fn queued(n: u64, first: &Recorded, template: &MessageQueued) -> NewEvent {
+    let id = Uuid::from_u128(u128::from(n));
+    let payload = Payload {
+        id: PayloadId(id),
+        bytes: vec![7; SMALL].into(),
+    };
+    let event = AnyEvent::from(MailboxEvent::from(MessageQueued {
+        guid: MessageGuid::from_uuid(id),
+        kind: EnvelopeKind::UnidentifiedSender,
+        client_timestamp: Timestamp::from_epoch_millis(n).unwrap(),
+        source: None,
+        content: Some(payload.reference()),
+        ..template.clone()
+    }));
+    NewEvent {
+        id: EventId::from_uuid(id),
+        type_name: event.type_name(),
+        data: event.to_json().unwrap().into(),
+        metadata: first.metadata.clone(),
+        payloads: vec![payload],
+    }
+}
+
+/// Fills the queue of the only device that has one, which may take as long as it takes.
+async fn fill(installation: &Installation) {
+    let store = installation.database.event_store().await;
+    let found = store.read_all(Position::START, &[Family::Mailbox], 1).await;
+    let first = found.unwrap().events.remove(0);
+    let AnyEvent::Mailbox(MailboxEvent::MessageQueued(template)) =
+        Fact::decode(&first).unwrap().event
+    else {
+        panic!("it was sent and not fetched")
+    };
+    for batch in 0..QUEUE / BATCH {
+        let events = (batch * BATCH + 1..=(batch + 1) * BATCH)
+            .map(|n| queued(n, &first, &template))
+            .collect();
+        let append = Append::one(first.stream.clone(), Expected::Any, events);
+        store.append(append).await.unwrap();
+    }
+    installation.database.stop_stores().await;
+}
+
+async fn everybody_has_caught_up(installation: &Installation) {
+    let behind = "SELECT count(*) FROM projection.checkpoints, log.head
+                  WHERE checkpoints.position < head.position";
+    while sqlx::query_scalar::<_, i64>(behind)
+        .fetch_one(&installation.database.pool)
+        .await
+        .unwrap()
+        > 0
+    {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_of_a_hundred_thousand_is_drained_in_order_with_constant_memory() {
+    let installation = Installation::new().await;
+    let node = installation.start();
+    let servers = Servers::new(&[format!("http://{}", node.http)], None, Version::Http1).unwrap();
+    let wanted = Recruiting {
+        accounts: 2,
+        seed: 2,
+        code: "123456".to_owned(),
+    };
+    let fleet = Fleet::recruit(&servers, &wanted).await.unwrap();
+    let [alice, bob] = &fleet.accounts[..] else {
+        unreachable!()
+    };
+    let mut sending = Socket::open(&servers, 0, alice).await.unwrap();
+    let sent = sending.send(bob, b"first".to_vec(), 1).await.unwrap();
+    while !matches!(sending.next().await, Event::Answer(id, 200) if id == sent) {}
+    sending.leave().await;
+    fill(&installation).await;
+    everybody_has_caught_up(&installation).await;
+
+    let before = memory(node.pid(), "VmRSS");
+    std::fs::write(format!("/proc/{}/clear_refs", node.pid()), "5").unwrap();
+    let mut socket = Socket::open(&servers, 0, bob).await.unwrap();
+    let mut received = 0;
+    loop {
+        match socket.next().await {
+            Event::Message(id, envelope) => {
+                // The first is the one that was sent; the others are named by their timestamps.
+                let expected = received.max(1);
+                assert_eq!(envelope.client_timestamp, Some(expected), "in order");
+                received += 1;
+                socket.acknowledge(id).await.unwrap();
+            }
+            Event::QueueEmpty => break,
+            Event::Closed(code) => panic!("closed with {code:?} after {received}"),
+            Event::Answer(..) | Event::Pong => {}
+        }
+    }
+    assert_eq!(received, QUEUE + 1);
+    let grown = memory(node.pid(), "VmHWM").saturating_sub(before);
+    assert!(grown < DRAIN_GROWTH_KIB, "the server grew by {grown} KiB");
+    socket.leave().await;
+    let mut again = Socket::open(&servers, 0, bob).await.unwrap();
+    assert!(
+        matches!(again.next().await, Event::QueueEmpty),
+        "all is done"
+    );
+    println!("the server grew by {grown} KiB while {QUEUE} messages were fetched");
 }

@@ -10,7 +10,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("crypto", &["events"]),
     ("commands", &["events", "crypto"]),
     ("live", &["events"]),
-    ("loadgen", &["crypto", "events"]),
+    ("loadgen", &["api", "crypto", "events"]),
     ("store-contract", &["events"]),
     ("store-eventstore", &["events"]),
     ("store-postgres", &["events"]),

@@ -12,6 +12,7 @@ pub(crate) struct Measures {
     lag_seconds: Gauge,
     batches: Counter,
     batch_events: Histogram,
+    delay: Histogram,
     heartbeat: Gauge,
     parked: Gauge,
     stopped: Gauge,
@@ -30,6 +31,7 @@ impl Measures {
             lag_seconds: gauge!("projection_lag_seconds", "model" => model),
             batches: counter!("projection_batches_total", "model" => model),
             batch_events: histogram!("projection_batch_events", "model" => model),
+            delay: histogram!("projection_delay_seconds", "model" => model),
             heartbeat: gauge!("projection_heartbeat_timestamp_seconds", "model" => model),
             parked: gauge!("projection_parked_events", "model" => model),
             stopped: gauge!("projection_stopped", "model" => model),
@@ -54,8 +56,10 @@ impl Measures {
         self.heartbeat.set(now.epoch_millis() as f64 / 1_000.0);
     }
 
-    pub(crate) fn batch(&self, events: usize) {
+    /// `delay` is the age of the oldest event of the batch, now that it is applied.
+    pub(crate) fn batch(&self, events: usize, delay: Duration) {
         self.batches.increment(1);
+        self.delay.record(delay.as_secs_f64());
         self.batch_events.record(events as f64);
     }
 

@@ -200,7 +200,9 @@ impl Worker {
                 None => session.advance(&facts, end).await?,
                 Some(reactor) => react(session, &*reactor, &facts, end, shutdown).await?,
             }
-            self.measures.batch(facts.len());
+            let oldest = facts.iter().map(|fact| fact.metadata.at).min();
+            let delay = oldest.map_or(Duration::ZERO, |at| self.shared.clock.now().since(at));
+            self.measures.batch(facts.len(), delay);
         }
         // Where nothing concerns this projection, being there is enough; the checkpoint is saved every now and then.
         self.progressed(end, facts.last().map(|fact| fact.metadata.at));

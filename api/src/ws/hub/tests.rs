@@ -182,8 +182,13 @@ impl Notes {
 }
 
 impl Neighbours for Notes {
-    fn claim(&self, address: DeviceAddress, socket: u64) {
+    fn claim(&self, address: DeviceAddress, socket: u64) -> oneshot::Receiver<()> {
         self.note("claim", address, socket);
+        oneshot::channel().1
+    }
+
+    fn settled(&self, address: DeviceAddress) {
+        self.note("settled", address, 0);
     }
 
     fn release(&self, address: DeviceAddress, socket: u64) {
@@ -221,13 +226,18 @@ fn a_socket_on_another_node_displaces_the_one_it_names() {
         hub.connect(address(1, 1), true),
         hub.connect(address(2, 2), true),
     );
-    hub.displace(address(1, 1), 7); // long gone
+    notes.take();
+    hub.displace(address(1, 1), 7); // long gone: nothing is left to be stored
     assert!(first.is_current());
+    assert_eq!(notes.take(), [("settled", address(1, 1), 0)]);
     hub.displace(address(1, 1), 0);
     assert!(signals(&first).displaced && signals(&first).revoked.is_none());
     hub.displace(address(2, 3), 1);
     assert!(signals(&other).revoked.is_some() && !signals(&other).displaced);
-    notes.take();
+    assert_eq!(notes.take(), [], "nothing is stored yet");
+    first.settle();
+    first.settle();
+    assert_eq!(notes.take(), [("settled", address(1, 1), 0)]);
     drop((first, other));
-    assert_eq!(notes.take(), []);
+    assert_eq!(notes.take(), [("settled", address(2, 3), 0)]);
 }

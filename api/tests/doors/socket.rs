@@ -58,6 +58,20 @@ async fn requests_are_answered_over_either_version_of_http() {
 }
 
 #[tokio::test]
+async fn an_offer_to_compress_is_not_taken_up() {
+    let door = Door::open().await;
+    let offer = "permessage-deflate; client_max_window_bits";
+    let opening = door.listen().await;
+    let opening = opening.with("sec-websocket-extensions", offer);
+    for opening in [opening.clone(), opening.over_http2()] {
+        let mut socket = opening.open().await;
+        assert!(!socket.headers.contains_key("sec-websocket-extensions"));
+        let answer = socket.request("GET", "/v1/keepalive", None).await;
+        assert_eq!(answer.status, Some(200));
+    }
+}
+
+#[tokio::test]
 async fn wrong_credentials_are_refused_with_403() {
     let door = Door::open().await;
     let (alice, _, opening) = two(&door).await;

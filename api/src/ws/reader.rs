@@ -67,8 +67,9 @@ impl Reader {
         &mut self,
         stream: &mut SplitStream<WebSocket>,
         mut written: watch::Receiver<()>,
+        idle: Duration,
     ) -> Ending {
-        let mut silence = Box::pin(tokio::time::sleep(limits::IDLE));
+        let mut silence = Box::pin(tokio::time::sleep(idle));
         loop {
             let may_read = self.running.is_empty()
                 || (self.running.len() < limits::REQUESTS && self.bytes < limits::REQUEST_BYTES);
@@ -78,9 +79,9 @@ impl Reader {
                     if let Err(ending) = self.take(message) {
                         return ending;
                     }
-                    silence.as_mut().reset(tokio::time::Instant::now() + limits::IDLE);
+                    silence.as_mut().reset(tokio::time::Instant::now() + idle);
                 }
-                Ok(()) = written.changed() => silence.as_mut().reset(tokio::time::Instant::now() + limits::IDLE),
+                Ok(()) = written.changed() => silence.as_mut().reset(tokio::time::Instant::now() + idle),
                 () = silence.as_mut() => return Ending::Idle,
             }
         }

@@ -3,7 +3,7 @@
 
 use std::future::pending;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use events::ports::Clock;
@@ -29,6 +29,8 @@ pub(crate) struct Session<M> {
     pub(crate) handler: Handler,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) shutdown: CancellationToken,
+    /// Silence after which it ends.
+    pub(crate) idle: Duration,
     /// The device behind the socket, if it said who it is.
     pub(crate) device: Option<DeviceSession<M>>,
 }
@@ -71,7 +73,7 @@ impl<M: Mailbox + 'static> Session<M> {
             biased;
             () = self.shutdown.cancelled() => Ending::ShuttingDown,
             ending = deliver(post.as_mut(), outbox) => ending,
-            ending = reader.read(&mut line.stream, written.subscribe()) => ending,
+            ending = reader.read(&mut line.stream, written.subscribe(), self.idle) => ending,
             ending = write(&mut line.sink, &mut line.frames, &written) => ending,
         };
         close(ending, reader, line, post.as_mut()).await;

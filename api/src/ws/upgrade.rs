@@ -108,6 +108,7 @@ pub(crate) async fn handler(
                 handler,
                 clock,
                 shutdown,
+                idle: limits::IDLE,
                 device,
             }
             .run(socket)

@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -113,10 +113,12 @@ impl Liar {
         aci: &str,
     ) {
         let mut id = 0;
+        let mut unanswered = BTreeMap::new();
         loop {
             let out = tokio::select! {
                 Some(body) = pushes.recv() => {
                     id += 1;
+                    unanswered.insert(id, body.clone());
                     Frame::Request(RequestFrame {
                         verb: Some("PUT".to_owned()),
                         path: Some("/api/v1/message".to_owned()),
@@ -128,10 +130,16 @@ impl Liar {
                 message = socket.next() => {
                     let Some(Ok(message)) = message else { return };
                     let Message::Binary(bytes) = message else { continue };
-                    let Frame::Request(request) = Frame::decode(bytes).unwrap() else { continue };
+                    let request = match Frame::decode(bytes).unwrap() {
+                        Frame::Request(request) => request,
+                        Frame::Response(response) => {
+                            unanswered.remove(&response.id.unwrap());
+                            continue;
+                        }
+                    };
                     match self.accept(aci, &request) {
                         Some(status) => answer(request.id, status),
-                        None => return self.hang_up(aci, pushes),
+                        None => return self.hang_up(aci, unanswered, pushes),
                     }
                 }
             };
@@ -141,11 +149,17 @@ impl Liar {
         }
     }
 
-    /// What was not pushed waits for the next connection.
-    fn hang_up(&self, aci: &str, mut pushes: UnboundedReceiver<Bytes>) {
+    /// What was not answered, and what was not pushed, waits for the next connection.
+    fn hang_up(
+        &self,
+        aci: &str,
+        unanswered: BTreeMap<u64, Bytes>,
+        mut pushes: UnboundedReceiver<Bytes>,
+    ) {
         let mut desks = self.desks.lock().unwrap();
         let desk = desks.get_mut(aci).unwrap();
         desk.connected = None;
+        desk.waiting.extend(unanswered.into_values());
         while let Ok(envelope) = pushes.try_recv() {
             desk.waiting.push(envelope);
         }

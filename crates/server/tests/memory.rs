@@ -134,14 +134,14 @@ async fn a_thousand_large_messages_for_a_slow_reader_do_not_pile_up_in_memory() 
 const QUEUE: u64 = 100_000;
 
 /// Bytes of each.
-const SMALL: usize = 256;
+const SMALL: usize = 1024;
 
 /// Messages in one append.
 const BATCH: u64 = 1000;
 
 /// A window and a page of small messages, the acknowledgements and erasures that follow them, and the allocator's air. All
-/// of the queue has 25 MiB of content alone.
-const DRAIN_GROWTH_KIB: u64 = 16 * 1024;
+/// of the queue has 98 MiB of content alone.
+const DRAIN_GROWTH_KIB: u64 = 32 * 1024;
 
 /// Message `n`, as it is stored: like `first`, which came over the public protocol, but sealed, so that nobody gets a receipt.
 fn queued(n: u64, first: &Recorded, template: &MessageQueued) -> NewEvent {

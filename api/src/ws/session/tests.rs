@@ -61,9 +61,8 @@ async fn open(takes: Duration) -> (WebSocketStream<DuplexStream>, JoinSet<()>) {
 
 async fn close_code(socket: &mut WebSocketStream<DuplexStream>) -> u16 {
     loop {
-        match socket.next().await.unwrap().unwrap() {
-            Sent::Close(frame) => return frame.unwrap().code.into(),
-            _ => continue,
+        if let Sent::Close(frame) = socket.next().await.unwrap().unwrap() {
+            return frame.unwrap().code.into();
         }
     }
 }

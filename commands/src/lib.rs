@@ -8,6 +8,7 @@ pub mod executor;
 pub mod keys;
 pub mod message;
 pub mod number;
+pub mod picture;
 pub mod ports;
 pub mod profile;
 pub mod registration;

@@ -409,3 +409,19 @@ pub enum PushToken {
     /// Google.
     Fcm(Box<str>),
 }
+
+impl PushToken {
+    /// The text by which the service knows the device.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Apn(text) | Self::Fcm(text) => text,
+        }
+    }
+
+    /// Whether a service can have given it out: there is something, and nothing of it is a control character, which no
+    /// read model could hold.
+    pub fn is_well_formed(&self) -> bool {
+        let text = self.text();
+        !text.is_empty() && !text.contains(char::is_control)
+    }
+}

@@ -14,6 +14,7 @@ use crate::number::NumberEvent;
 use crate::operator::OperatorEvent;
 use crate::payload::PayloadRef;
 use crate::personal::{KeyId, PersonalField, SubjectKey, Tampered};
+use crate::picture::PictureEvent;
 use crate::profile::ProfileEvent;
 use crate::store::{Position, Recorded, Revision};
 use crate::stream::{Family, StreamId};
@@ -162,6 +163,7 @@ pub enum AnyEvent {
     Profile(ProfileEvent),
     Erasure(ErasureEvent),
     Tree(TreeEvent),
+    Picture(PictureEvent),
 }
 
 /// Does the same with whichever family an event belongs to.
@@ -178,6 +180,7 @@ macro_rules! each_family {
             AnyEvent::Profile($inner) => $result,
             AnyEvent::Erasure($inner) => $result,
             AnyEvent::Tree($inner) => $result,
+            AnyEvent::Picture($inner) => $result,
         }
     };
 }
@@ -221,6 +224,7 @@ impl AnyEvent {
             Family::Profile => Self::Profile(ProfileEvent::from_json(name, data)?),
             Family::Erasure => Self::Erasure(ErasureEvent::from_json(name, data)?),
             Family::Tree => Self::Tree(TreeEvent::from_json(name, data)?),
+            Family::Picture => Self::Picture(PictureEvent::from_json(name, data)?),
         })
     }
 }
@@ -238,6 +242,7 @@ pub const fn types(family: Family) -> &'static [(i16, &'static str)] {
         Family::Profile => ProfileEvent::TYPES,
         Family::Erasure => ErasureEvent::TYPES,
         Family::Tree => TreeEvent::TYPES,
+        Family::Picture => PictureEvent::TYPES,
     }
 }
 

@@ -11,6 +11,7 @@ pub mod number;
 pub mod operator;
 pub mod payload;
 pub mod personal;
+pub mod picture;
 pub mod ports;
 pub mod profile;
 pub mod store;

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Aci, DeviceAddress, DeviceId, Generation, InvalidId, Pni, ServiceId, SessionId};
+use crate::values::profile::PictureName;
 use crate::values::username::UsernameHash;
 
 /// A kind of stream. The number is what the store keeps; neither it nor the name may ever change.
@@ -33,11 +34,13 @@ pub enum Family {
     Erasure = 11,
     /// `tree-log`: signed heads of the Merkle tree over the log.
     Tree = 12,
+    /// `picture-{name}`: a picture of somebody whom nobody knows.
+    Picture = 13,
 }
 
 impl Family {
     /// Every family.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Account,
         Self::Keys,
         Self::Mailbox,
@@ -48,6 +51,7 @@ impl Family {
         Self::Profile,
         Self::Erasure,
         Self::Tree,
+        Self::Picture,
     ];
 
     /// The name in front of the stream's key.
@@ -63,6 +67,7 @@ impl Family {
             Self::Profile => "profile",
             Self::Erasure => "erasure",
             Self::Tree => "tree",
+            Self::Picture => "picture",
         }
     }
 
@@ -166,6 +171,11 @@ impl StreamId {
         Self::new(Family::Tree, "log")
     }
 
+    /// A picture of somebody whom nobody knows.
+    pub fn picture(name: PictureName) -> Self {
+        Self::new(Family::Picture, name)
+    }
+
     fn new(family: Family, key: impl fmt::Display) -> Self {
         Self {
             family,
@@ -238,6 +248,13 @@ impl StreamId {
     /// The account of a `profile-` stream.
     pub fn as_profile(&self) -> Option<Aci> {
         (self.family == Family::Profile)
+            .then(|| self.key.parse().ok())
+            .flatten()
+    }
+
+    /// The name of a `picture-` stream.
+    pub fn as_picture(&self) -> Option<PictureName> {
+        (self.family == Family::Picture)
             .then(|| self.key.parse().ok())
             .flatten()
     }

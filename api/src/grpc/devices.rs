@@ -148,9 +148,8 @@ impl Devices for Door {
             Some(TokenRequest::FcmTokenRequest(fcm)) => PushToken::Fcm(stripped(&fcm.fcm_token)),
             None => return Err(status::violated("token_request", "must be set")),
         };
-        let (PushToken::Apn(text) | PushToken::Fcm(text)) = &token;
-        if text.is_empty() {
-            return Err(status::violated("token_request", "must not be blank"));
+        if !token.is_well_formed() {
+            return Err(status::violated("token_request", "must be a token"));
         }
         let command = SetPushToken {
             aci: call.caller.aci,

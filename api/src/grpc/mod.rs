@@ -23,6 +23,7 @@ mod layers;
 mod many;
 mod messages;
 mod messages_anonymous;
+mod pictures;
 mod pre_keys;
 mod product_configuration;
 mod profile;

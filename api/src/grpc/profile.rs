@@ -22,7 +22,6 @@ use tonic::{Request, Response, Status};
 
 use super::call::{DeviceCall, at};
 use super::profiles::{Shown, version, wanted};
-use super::proto::common::S3UploadForm;
 use super::proto::errors::{FailedPrecondition, NotFound};
 use super::proto::profile::get_profile_response::Response as Found;
 use super::proto::profile::profile_server::Profile;
@@ -37,7 +36,6 @@ use super::{Door, status};
 use crate::http::profile::set::payments_barred;
 use crate::limits;
 use crate::limits::rates::Limit;
-use crate::ports::objects::{ObjectKey, Upload};
 
 fn commitment(bytes: &Bytes) -> Result<ProfileKeyCommitment, Status> {
     let refused = || status::violated("commitment", "must be a profile key commitment");
@@ -64,24 +62,6 @@ fn expected(request: &SetProfileRequest) -> Result<ProfileForm, Status> {
 }
 
 impl Door {
-    async fn picture_form(&self, random: [u8; 16]) -> Result<S3UploadForm, Status> {
-        let upload = Upload {
-            key: ObjectKey::avatar(random),
-            max_bytes: limits::AVATAR,
-        };
-        let form = self.0.uploads.post_form(&upload, self.0.clock.now()).await;
-        let form = form.map_err(|error| status::failed(&error))?;
-        Ok(S3UploadForm {
-            key: form.key,
-            credential: form.credential,
-            acl: form.acl,
-            algorithm: form.algorithm,
-            date: form.date,
-            policy: form.policy,
-            signature: form.signature,
-        })
-    }
-
     /// The command, and whether a picture is to come.
     async fn writing(
         &self,
@@ -160,7 +140,9 @@ impl Profile for Door {
             Ok(set) => {
                 let position = self.0.settled(&set, &[Model::Profiles]).await;
                 let form = match command.avatar {
-                    AvatarChange::Replace(_) => Some(self.picture_form(random).await?),
+                    AvatarChange::Replace(_) => {
+                        Some(self.picture_form(random, limits::AVATAR).await?)
+                    }
                     AvatarChange::Keep | AvatarChange::Clear => None,
                 };
                 let result = SetProfileResult {
@@ -221,7 +203,7 @@ impl Profile for Door {
         match status::decided(set)? {
             Ok(set) => {
                 let position = self.0.settled(&set, &[Model::Profiles]).await;
-                let form = Some(self.picture_form(random).await?);
+                let form = Some(self.picture_form(random, limits::AVATAR).await?);
                 Ok(at(position, SetV1AvatarResponse { form }))
             }
             Err(SetAvatarRefused::NoSuchDevice) => Err(status::invalid_credentials()),

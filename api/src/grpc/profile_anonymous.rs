@@ -24,6 +24,8 @@ use super::proto::profile::get_profile_anonymous_request::Authentication;
 use super::proto::profile::get_profile_anonymous_response::Response as Found;
 use super::proto::profile::profile_anonymous_server::ProfileAnonymous;
 use super::proto::profile::{
+    DeleteAvatarRequest, DeleteAvatarResponse, ExtendAvatarTtlRequest, ExtendAvatarTtlResponse,
+    GetAvatarUploadFormRequest, GetAvatarUploadFormResponse,
     GetExpiringProfileKeyCredentialAnonymousRequest,
     GetExpiringProfileKeyCredentialAnonymousResponse, GetExpiringProfileKeyCredentialResult,
     GetProfileAnonymousRequest, GetProfileAnonymousResponse,
@@ -117,5 +119,26 @@ impl ProfileAnonymous for Door {
             profile_key_credential: issued.map_err(|_| refused())?.into(),
         };
         Ok(answer(Issued::Result(result)))
+    }
+
+    async fn get_avatar_upload_form(
+        &self,
+        request: Request<GetAvatarUploadFormRequest>,
+    ) -> Result<Response<GetAvatarUploadFormResponse>, Status> {
+        self.place_picture(AnonymousCall::of(request)).await
+    }
+
+    async fn extend_avatar_ttl(
+        &self,
+        request: Request<ExtendAvatarTtlRequest>,
+    ) -> Result<Response<ExtendAvatarTtlResponse>, Status> {
+        self.find_picture(AnonymousCall::of(request)).await
+    }
+
+    async fn delete_avatar(
+        &self,
+        request: Request<DeleteAvatarRequest>,
+    ) -> Result<Response<DeleteAvatarResponse>, Status> {
+        self.remove_picture(AnonymousCall::of(request)).await
     }
 }

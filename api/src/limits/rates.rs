@@ -142,6 +142,8 @@ limits! {
     PreKeys "prekeys" 6 per 10 from_mins, Shared, "asking device and target";
     /// Fetching profiles with credentials.
     Profile "profile" 4320 per 20 from_secs, Node, "asking account";
+    /// Bytes that forms for pictures of people whom nobody knows allow.
+    ProfileAvatarBytes "profileAvatarBytes" 104_857_600 per 10 from_micros, Node, "picture";
     /// Forms for attachments.
     AttachmentCreate "attachmentCreate" 50 per 1_200 from_millis, Node, "account";
     /// Bytes that forms for attachments allow.

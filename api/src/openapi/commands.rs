@@ -31,10 +31,12 @@ pub const EVENTS: &[(&str, &[&str])] = &[
     ("DropRecoveryPassword", &["RecoveryPasswordDropped"]),
     ("DropUsername", &["UsernameDropped"]),
     ("ExpireMessages", &["MessagesExpired"]),
+    ("FindPicture", &[]),
     ("GenerateTotpKey", &["TotpKeyGenerated"]),
     ("LinkDevice", &["DeviceLinked"]),
     ("MarkSeen", &["DeviceSeen"]),
     ("MeetChallenge", &["ChallengeMet"]),
+    ("PlacePicture", &["PicturePlaced"]),
     (
         "RegisterAccount",
         &[
@@ -45,6 +47,7 @@ pub const EVENTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("RemoveDevice", &["DeviceRemoved"]),
+    ("RemovePicture", &["PictureRemoved"]),
     ("RemoveTotpKey", &["TotpKeyRemoved"]),
     ("RenameDevice", &["DeviceRenamed"]),
     ("ReportUndelivered", &["CodeUndelivered"]),

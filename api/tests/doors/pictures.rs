@@ -33,12 +33,14 @@ impl PictureStore for Avatars {
 
 impl Door {
     /// Lets the reactor take everything that is in the log. What it has taken before it takes again.
-    async fn remove_pictures(&self) {
+    pub(crate) async fn remove_pictures(&self) {
         let entropy = Arc::new(SeededEntropy::default());
         let keys = PgSubjectKeys::new(self.database.pool.clone(), entropy);
         let store = Arc::new(self.database.event_store().await);
         let reader = Reader::new(store, Arc::new(keys));
-        let all = reader.read(Position(0), &[Family::Profile], 1000).await;
+        let all = reader
+            .read(Position(0), &[Family::Profile, Family::Picture], 1000)
+            .await;
         let facts: Vec<_> = all.unwrap().facts;
         let facts: Vec<&Fact> = facts.iter().map(AsRef::as_ref).collect();
         let reactor = Pictures::new(Arc::new(Avatars(self.objects.clone())));
@@ -46,7 +48,7 @@ impl Door {
     }
 
     /// Uploads a picture as the form says; tells where it is.
-    async fn upload(&self, form: &Value) -> String {
+    pub(crate) async fn upload(&self, form: &Value) -> String {
         let mut body = String::new();
         let fields = form.as_object().unwrap().iter();
         let renamed = [
@@ -75,7 +77,7 @@ impl Door {
         form["key"].as_str().unwrap().to_owned()
     }
 
-    async fn has(&self, picture: &str) -> bool {
+    pub(crate) async fn has(&self, picture: &str) -> bool {
         let request = Request::get(format!("/{picture}")).body(Body::empty());
         let router = self.objects.router();
         let found = router.oneshot(request.unwrap()).await.unwrap();

@@ -53,8 +53,10 @@ async fn a_push_token_takes_the_place_of_all_other_ways_to_wake_a_device() {
     }
     for path in ["/v1/accounts/gcm", "/v1/accounts/apn"] {
         alice.client.put(path, json!({})).await.expect(422);
-        let empty = json!({ "gcmRegistrationId": "", "apnRegistrationId": "" });
-        alice.client.put(path, empty).await.expect(422);
+        for text in ["", "a\u{0}b", "\u{1b}"] {
+            let none = json!({ "gcmRegistrationId": text, "apnRegistrationId": text });
+            alice.client.put(path, none).await.expect(422);
+        }
         door.client().delete(path).await.expect(401);
     }
 }

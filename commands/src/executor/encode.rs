@@ -34,7 +34,8 @@ fn subject(stream: &StreamId, event: &AnyEvent, account: Option<&Account>) -> Op
         | AnyEvent::Username(_)
         | AnyEvent::Profile(_)
         | AnyEvent::Erasure(_)
-        | AnyEvent::Tree(_) => None,
+        | AnyEvent::Tree(_)
+        | AnyEvent::Picture(_) => None,
     }
 }
 

@@ -14,6 +14,7 @@ use crate::aggregate::Aggregate;
 use crate::device::DEVICE_LIMIT;
 use crate::keys::PreKeys;
 use crate::number::Number;
+use crate::picture::Picture;
 use crate::profile::Profile;
 use crate::testing::world::World;
 use crate::username::Username;
@@ -36,6 +37,7 @@ pub(super) async fn hold(world: &World) {
             Family::Verification => cached_is_replayed::<Session>(world, stream).await,
             Family::Username => cached_is_replayed::<Username>(world, stream).await,
             Family::Profile => cached_is_replayed::<Profile>(world, stream).await,
+            Family::Picture => cached_is_replayed::<Picture>(world, stream).await,
             Family::Mailbox | Family::Operator | Family::Erasure | Family::Tree => {}
         }
     }

@@ -1,10 +1,11 @@
-//! Removes profiles' pictures that nobody is shown any more: replaced, taken away, or gone with their profile.
+//! Removes pictures that nobody is shown any more: replaced, taken away, or gone with their profile.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use events::Family;
 use events::codec::{AnyEvent, Fact};
+use events::picture::PictureEvent;
 use events::profile::ProfileEvent;
 use events::values::profile::AvatarKey;
 use metrics::counter;
@@ -36,7 +37,16 @@ impl Pictures {
 }
 
 /// The pictures that nobody is shown any more once this has happened.
-fn ended_by(event: &ProfileEvent) -> &[AvatarKey] {
+fn ended_by(event: &AnyEvent) -> &[AvatarKey] {
+    match event {
+        AnyEvent::Profile(event) => ended_by_profile(event),
+        AnyEvent::Picture(PictureEvent::PicturePlaced(e)) => e.replaces.as_slice(),
+        AnyEvent::Picture(PictureEvent::PictureRemoved(e)) => std::slice::from_ref(&e.key),
+        _ => &[],
+    }
+}
+
+fn ended_by_profile(event: &ProfileEvent) -> &[AvatarKey] {
     match event {
         ProfileEvent::AvatarReplaced(e) => e.replaces.as_slice(),
         ProfileEvent::AvatarRemoved(e) => std::slice::from_ref(&e.key),
@@ -53,7 +63,7 @@ impl Reactor for Pictures {
     }
 
     fn families(&self) -> &'static [Family] {
-        &[Family::Profile]
+        &[Family::Profile, Family::Picture]
     }
 
     fn begins(&self) -> Begins {
@@ -62,10 +72,7 @@ impl Reactor for Pictures {
 
     async fn react(&self, facts: &[&Fact]) -> Result<(), Trouble> {
         for fact in facts {
-            let AnyEvent::Profile(event) = &fact.event else {
-                continue;
-            };
-            for key in ended_by(event) {
+            for key in ended_by(&fact.event) {
                 let removed = self.0.remove(*key).await;
                 removed.map_err(|error| Trouble::at(fact, &error))?;
                 counter!("removed_pictures_total").increment(1);

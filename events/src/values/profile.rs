@@ -134,6 +134,41 @@ impl fmt::Debug for ZkCredentialKey {
 
 base64_serde!(ZkCredentialKey);
 
+/// The name of a picture that whoever shows a credential may put in its place: a commitment of 32 bytes, 64 hex digits in
+/// text. It tells nothing of the account.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PictureName([u8; 32]);
+
+impl PictureName {
+    /// The name.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl FromStr for PictureName {
+    type Err = InvalidBytes;
+
+    fn from_str(text: &str) -> Result<Self, InvalidBytes> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes)
+            .map(|()| Self(bytes))
+            .map_err(|_| InvalidBytes("the name of a picture (64 hex digits)"))
+    }
+}
+
+impl fmt::Display for PictureName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for PictureName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PictureName({self})")
+    }
+}
+
 /// Where a profile's picture is kept: `profiles/` and 16 random bytes in padded URL-safe base64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -6,6 +6,7 @@ mod keys;
 mod mailbox;
 mod number;
 mod operator;
+mod picture;
 mod profile;
 mod tree;
 mod username;
@@ -17,6 +18,7 @@ use events::keys::KeysEvent;
 use events::mailbox::MailboxEvent;
 use events::number::NumberEvent;
 use events::operator::OperatorEvent;
+use events::picture::PictureEvent;
 use events::profile::ProfileEvent;
 use events::tree::TreeEvent;
 use events::username::UsernameEvent;
@@ -52,6 +54,7 @@ pub(crate) fn all() -> Vec<(Family, AnyEvent)> {
     family::<ProfileEvent>(&mut samples, profile::samples());
     family::<ErasureEvent>(&mut samples, erasure::samples());
     family::<TreeEvent>(&mut samples, tree::samples());
+    family::<PictureEvent>(&mut samples, picture::samples());
     samples
 }
 

@@ -198,7 +198,8 @@ impl ReadModel for PreKeys {
                 | AnyEvent::Username(_)
                 | AnyEvent::Profile(_)
                 | AnyEvent::Erasure(_)
-                | AnyEvent::Tree(_) => {}
+                | AnyEvent::Tree(_)
+                | AnyEvent::Picture(_) => {}
             }
         }
         Ok(changes)

@@ -213,7 +213,8 @@ impl ReadModel for VerificationSessions {
                 | AnyEvent::Username(_)
                 | AnyEvent::Profile(_)
                 | AnyEvent::Erasure(_)
-                | AnyEvent::Tree(_) => {}
+                | AnyEvent::Tree(_)
+                | AnyEvent::Picture(_) => {}
             }
         }
         Ok(changes)

@@ -8,6 +8,7 @@ use events::keys::{KeysEvent, PreKeyKind};
 use events::mailbox::MailboxEvent;
 use events::number::NumberEvent;
 use events::operator::OperatorEvent;
+use events::picture::PictureEvent;
 use events::profile::ProfileEvent;
 use events::tree::TreeEvent;
 use events::username::UsernameEvent;
@@ -52,6 +53,8 @@ fn details(event: &AnyEvent) -> Vec<Detail> {
         AnyEvent::Username(event) => username(event),
         AnyEvent::Profile(event) => profile(event),
         AnyEvent::Erasure(event) => erasure(event),
+        AnyEvent::Picture(PictureEvent::PicturePlaced(e)) => vec![said("picture", e.key)],
+        AnyEvent::Picture(PictureEvent::PictureRemoved(e)) => vec![said("picture", e.key)],
         AnyEvent::Tree(TreeEvent::TreeHeadSigned(head)) => vec![said("size", head.size)],
     }
 }

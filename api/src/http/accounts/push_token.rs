@@ -68,9 +68,8 @@ pub(crate) async fn put<T: Body>(
     Json(body): Json<T>,
 ) -> Result<impl IntoResponse, Problem> {
     let token = body.token();
-    let (PushToken::Apn(text) | PushToken::Fcm(text)) = &token;
     let mut violations = Violations::default();
-    violations.check(!text.is_empty(), T::RULE);
+    violations.check(token.is_well_formed(), T::RULE);
     violations.refuse()?;
     change(&api, &asked, &caller, PushChange::Wake(Redacted(token))).await
 }

@@ -139,10 +139,8 @@ impl ActivationRequest {
             .chain(either.gcm_registration_id)
             .map(PushToken::Fcm);
         let mut tokens: Vec<_> = apn.chain(gcm).collect();
-        let empty = |token: &PushToken| match token {
-            PushToken::Apn(token) | PushToken::Fcm(token) => token.is_empty(),
-        };
-        violations.check(!tokens.iter().any(empty), "pushToken must not be empty");
+        let well_formed = tokens.iter().all(PushToken::is_well_formed);
+        violations.check(well_formed, "pushToken must not be empty");
         let channels = tokens.len() + usize::from(fetches_messages);
         let enough = channels == 1 || (channels == 0 && dialect == Dialect::Seed);
         violations.check(enough, "exactlyOneMessageDeliveryChannel must be true");

@@ -62,10 +62,13 @@ pub(super) fn pushed_to(
         token.is_some() == kind.is_some(),
         "pushTokenAndTypeTogether must be true",
     );
-    Some(match kind? {
+    let token = match kind? {
         PushTokenType::Apn => PushToken::Apn(token?.into()),
         PushTokenType::Fcm => PushToken::Fcm(token?.into()),
-    })
+    };
+    let well_formed = token.is_well_formed();
+    violations.check(well_formed, "pushToken must not be empty");
+    well_formed.then_some(token)
 }
 
 impl CreateRequest {

@@ -8,6 +8,7 @@ mod keys;
 mod limits;
 mod mailbox;
 mod messages;
+mod pictures;
 mod retries;
 mod settings;
 mod three_doors;

@@ -12,9 +12,10 @@ use api::grpc::proto::account::{
     SetRegistrationLockResponse, configure_unidentified_access_request::Configuration,
 };
 use api::grpc::proto::device::set_device_name_response::Response as Named;
+use api::grpc::proto::device::set_push_token_request::TokenRequest;
 use api::grpc::proto::device::{
-    ClearPushTokenRequest, ClearPushTokenResponse, SetDeviceNameRequest, SetDeviceNameResponse,
-    SetPushTokenRequest, SetPushTokenResponse,
+    ApnsTokenRequest, ClearPushTokenRequest, ClearPushTokenResponse, SetDeviceNameRequest,
+    SetDeviceNameResponse, SetPushTokenRequest, SetPushTokenResponse,
 };
 use bytes::Bytes;
 use events::ports::Clock as _;
@@ -159,6 +160,16 @@ async fn devices_are_named_and_woken() {
         .ask::<_, SetPushTokenResponse>("device.Devices/SetPushToken", none)
         .await;
     assert_eq!(field(none), "token_request");
+    let broken = ApnsTokenRequest {
+        apns_token: "a\u{0}b".to_owned(),
+    };
+    let broken = SetPushTokenRequest {
+        token_request: Some(TokenRequest::ApnsTokenRequest(broken)),
+    };
+    let broken = linked
+        .ask::<_, SetPushTokenResponse>("device.Devices/SetPushToken", broken)
+        .await;
+    assert_eq!(field(broken), "token_request");
     linked
         .ask::<_, ClearPushTokenResponse>("device.Devices/ClearPushToken", ClearPushTokenRequest {})
         .await

@@ -156,7 +156,12 @@ impl Door {
     }
 
     /// One that counts calls; the others let everybody call as often as they like.
-    pub(crate) async fn open_limited(mut config: Config, rates: Rates) -> Self {
+    pub(crate) async fn open_limited(config: Config, rates: Rates) -> Self {
+        Self::open_issuing(config, rates, IssuingKeys::from(&*SECRETS)).await
+    }
+
+    /// One whose credentials are made with these keys.
+    pub(crate) async fn open_issuing(mut config: Config, rates: Rates, keys: IssuingKeys) -> Self {
         // Long enough to be sure, however busy the machine is.
         config.read_your_writes = std::time::Duration::from_secs(30);
         let database = TestDatabase::create().await;
@@ -164,13 +169,13 @@ impl Door {
         let entropy = Arc::new(DoorEntropy::new(Arc::new(SeededEntropy::default())));
         let store: Arc<dyn EventStore> = Arc::new(database.event_store().await);
         let payloads: Arc<dyn PayloadStore> = Arc::new(PgPayloadStore::new(database.pool.clone()));
-        let keys: Arc<dyn SubjectKeys> =
+        let subjects: Arc<dyn SubjectKeys> =
             Arc::new(PgSubjectKeys::new(database.pool.clone(), entropy.clone()));
         let shutdown = Shutdown::default();
         let progress = Model::progress();
         let (subscription, following) = Subscription::new(subscription::Options {
             store: store.clone(),
-            keys: keys.clone(),
+            keys: subjects.clone(),
             database: database.pool.clone(),
             clock: clock.clone(),
             node: "test".to_owned(),
@@ -197,7 +202,7 @@ impl Door {
         });
         let executor = Executor::new(
             store.clone(),
-            keys,
+            subjects,
             payloads.clone(),
             clock.clone(),
             entropy.clone(),
@@ -239,7 +244,7 @@ impl Door {
             link_tokens: LinkTokens::new([1; 32]),
             pnis: PniDeriver::new([2; 32]),
             spam: Arc::new(RecipientQuota::new(SPAM_QUOTA, Duration::from_hours(1))),
-            issuing: Issuing::new(IssuingKeys::from(&*SECRETS)),
+            issuing: Issuing::new(keys),
             config,
             hub,
             shutdown: shutdown.clone(),

@@ -39,6 +39,9 @@ fn methods() -> Vec<(String, For)> {
     methods
 }
 
+/// Methods of services that are offered, and are not offered themselves.
+const NOT_THERE: [&str; 1] = ["device.Devices/SetCapabilities"];
+
 /// Bytes that might be a message, and some that have its shape.
 fn nonsense(entropy: &dyn Entropy, round: u8) -> Vec<u8> {
     let bytes: [u8; 64] = entropy.bytes();
@@ -74,7 +77,8 @@ async fn every_method_ends_as_documented_whoever_calls_with_whatever() {
             For::Nobody | For::Both => nobody.raw(path, &[]).await,
             For::Devices => right.raw(path, &[]).await,
         };
-        assert_ne!(offered, Code::Unimplemented, "{path}");
+        let unoffered = NOT_THERE.contains(&path.trim_start_matches("/org.signal.chat."));
+        assert_eq!(offered == Code::Unimplemented, unoffered, "{path}");
         for round in 0..24 {
             let message = nonsense(&entropy, round);
             let calls = [&nobody, &wrong, &right];

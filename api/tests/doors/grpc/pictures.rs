@@ -40,7 +40,8 @@ async fn door() -> Door {
     let seed: [u8; 32] = hex::decode(SEED).unwrap().try_into().unwrap();
     let mut keys = IssuingKeys::from(&*SECRETS);
     keys.chat = GenericSecretParams::from_seed(&seed, GenericVersion::Legacy);
-    let door = Door::open_issuing(Config::default(), Rates::default(), keys).await;
+    let door = Door::open_issuing(Config::default(), Rates::default(), keys);
+    let door = Box::pin(door).await;
     let day = Timestamp::from_epoch_millis(DAY * 1000).unwrap();
     let now = door.clock.now();
     assert!(now >= day && now.since(day) < Duration::from_hours(24));

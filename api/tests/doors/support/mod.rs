@@ -157,7 +157,8 @@ impl Door {
 
     /// One that counts calls; the others let everybody call as often as they like.
     pub(crate) async fn open_limited(config: Config, rates: Rates) -> Self {
-        Self::open_issuing(config, rates, IssuingKeys::from(&*SECRETS)).await
+        let keys = IssuingKeys::from(&*SECRETS);
+        Box::pin(Self::open_issuing(config, rates, keys)).await
     }
 
     /// One whose credentials are made with these keys.

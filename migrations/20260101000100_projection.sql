@@ -36,6 +36,21 @@ CREATE TABLE projection.parked_events (
     PRIMARY KEY (model, position)
 );
 
+-- Rebuilds under way: how far each is, and what operators want of it. The process at work looks here several times a second.
+-- A row whose process was killed goes with the copy that it has left.
+CREATE TABLE projection.rebuilds (
+    model        text        PRIMARY KEY,
+    operator     text        NOT NULL,
+    wanted       text        NOT NULL DEFAULT 'run' CHECK (wanted IN ('run', 'pause', 'cancel')),
+    position     bigint      NOT NULL DEFAULT 0,
+    goal         bigint      NOT NULL DEFAULT 0,
+    events       bigint      NOT NULL DEFAULT 0,
+    rate         bigint      NOT NULL DEFAULT 0, -- events a second
+    seconds_left bigint      NOT NULL DEFAULT 0,
+    started_at   timestamptz NOT NULL DEFAULT now(),
+    told_at      timestamptz NOT NULL DEFAULT now()
+);
+
 -- Which log all this comes from: positions of one mean nothing in another.
 CREATE TABLE projection.log (
     one         boolean PRIMARY KEY DEFAULT true CHECK (one),

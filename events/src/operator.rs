@@ -12,6 +12,9 @@ event_family! {
         2 EventParked { }
         3 EventUnparked { }
         10 LogExported { }
+        20 RebuildPaused { }
+        21 RebuildResumed { }
+        22 RebuildCancelled { }
     }
 }
 
@@ -61,4 +64,25 @@ pub struct LogExported {
     pub whole: bool,
     /// Whether keys to personal values and payloads went with them.
     pub secrets: bool,
+}
+
+/// A rebuild under way was told to rest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RebuildPaused {
+    /// The read model's name.
+    pub model: Box<str>,
+}
+
+/// A rebuild that rested was told to go on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RebuildResumed {
+    /// The read model's name.
+    pub model: Box<str>,
+}
+
+/// A rebuild under way was told to end; the old rows stay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RebuildCancelled {
+    /// The read model's name.
+    pub model: Box<str>,
 }

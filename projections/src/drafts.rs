@@ -97,6 +97,23 @@ impl<E: Entity> Drafts<E> {
         wanting.map(|(key, _)| *key).collect()
     }
 
+    /// Does to rows in memory what [`Self::settle`] has done to a table.
+    pub(crate) fn settle_in(self, rows: &mut BTreeMap<E::Key, E>) {
+        for (key, draft) in self.0 {
+            let row = match draft {
+                Draft::Known(row) => row,
+                Draft::Patched(patches) => {
+                    let row = rows.remove(&key);
+                    row.and_then(|row| patches.into_iter().try_fold(row, E::patched))
+                }
+            };
+            match row {
+                Some(row) => _ = rows.insert(key, row),
+                None => _ = rows.remove(&key),
+            }
+        }
+    }
+
     /// The rows to store and the keys of rows to delete, given the rows that were asked for by [`Self::wanting`].
     pub(crate) fn settle(self, loaded: Vec<E>) -> Settled<E> {
         self.settle_or(loaded, |_| None)

@@ -9,12 +9,14 @@ pub mod profiles;
 pub mod verification_sessions;
 
 mod columns;
+mod copy;
 mod drafts;
 mod error;
 mod queries;
 mod read_model;
 mod registry;
 mod rows;
+mod whole;
 
 pub use error::QueryError;
 pub use queries::{Connections, Queries};

@@ -3,10 +3,10 @@
 use std::marker::PhantomData;
 
 use async_trait::async_trait;
-use events::Family;
 use events::codec::Fact;
+use events::{Family, StreamId};
 use sqlx::PgConnection;
-use subscription::{ApplyError, Projection, Unfit};
+use subscription::{ApplyError, InMemory, Projection, Shard, Unfit};
 
 /// A read model. Reading it is for the `query` module next door.
 #[async_trait]
@@ -25,6 +25,16 @@ pub(crate) trait ReadModel: Send + Sync + 'static {
 
     /// Folds a stretch of the log. What comes and goes within the stretch never reaches the database.
     fn fold(facts: &[&Fact]) -> Result<Self::Changes, Unfit>;
+
+    /// Which share of the rows the events of a stream belong to (see [`Projection::shard`]).
+    fn shard(_stream: &StreamId) -> Shard {
+        Shard::Of(0)
+    }
+
+    /// The rows in memory, for a rebuild: `Some(whole::in_memory::<Self>())` for a model that is `Whole`.
+    fn in_memory() -> Option<Box<dyn InMemory>> {
+        None
+    }
 
     /// Writes the changes set-wise, inside the caller's transaction. Writing them twice must be like writing them once.
     async fn write(
@@ -58,6 +68,14 @@ impl<M: ReadModel> Projection for Projected<M> {
 
     fn tables(&self) -> &'static [&'static str] {
         M::TABLES
+    }
+
+    fn shard(&self, stream: &StreamId) -> Shard {
+        M::shard(stream)
+    }
+
+    fn in_memory(&self) -> Option<Box<dyn InMemory>> {
+        M::in_memory()
     }
 
     async fn apply(

@@ -10,7 +10,9 @@ use projections::{MODELS, Model};
 use crate::environment::Environment;
 use crate::error::ReplayError;
 use crate::import::{Imported, import};
-use crate::rebuild::{Rebuilt, rebuild};
+use crate::rebuild::{Limits, Rebuilt};
+use crate::scratch::sweep;
+use crate::steer::Wish;
 use crate::verify::{Verified, verify};
 use crate::{parking, status};
 
@@ -30,6 +32,12 @@ pub enum ReplayCommand {
         #[arg(long, conflicts_with = "models")]
         all: bool,
     },
+    /// Have rebuilds rest that run somewhere else. Those of one command rest together.
+    Pause(Models),
+    /// Have them go on.
+    Resume(Models),
+    /// End them. The old rows stay, and nothing is left of the new ones.
+    Cancel(Models),
     /// Show how far each read model is, how far behind, who works on it, and what has stopped it.
     Status {
         /// Write JSON.
@@ -112,18 +120,24 @@ impl ReplayCommand {
         environment: &Environment,
         out: &mut (dyn Write + Send),
     ) -> Result<Outcome, ReplayError> {
+        // Before anything else, what killed commands have left.
+        sweep(&environment.database).await?;
         match self {
             Self::Rebuild(models) => rebuild_all(environment, models.chosen(), out).await,
+            Self::Pause(models) => steer(environment, models.chosen(), Wish::Pause, out).await,
+            Self::Resume(models) => steer(environment, models.chosen(), Wish::Resume, out).await,
+            Self::Cancel(models) => steer(environment, models.chosen(), Wish::Cancel, out).await,
             Self::Verify { models, .. } => {
                 let models = if models.is_empty() { MODELS } else { models };
                 verify_all(environment, models, out).await
             }
             Self::Status { json } => {
                 let standings = status::status(environment).await?;
+                let rebuilds = subscription::rebuilds(&environment.database).await?;
                 if *json {
-                    writeln!(out, "{}", status::json(&standings))?;
+                    writeln!(out, "{}", status::json(&standings, &rebuilds))?;
                 } else {
-                    status::print(&standings, out)?;
+                    status::print(&standings, &rebuilds, out)?;
                 }
                 Ok(Outcome::Fine)
             }
@@ -167,19 +181,52 @@ async fn rebuild_all(
     models: &[Model],
     out: &mut (dyn Write + Send),
 ) -> Result<Outcome, ReplayError> {
-    for model in models {
-        let Rebuilt {
-            model,
-            events,
-            through,
-            took,
-            rate,
-        } = rebuild(environment, *model).await?;
-        let seconds = took.as_secs_f64();
-        writeln!(
-            out,
-            "{model}: rebuilt from {events} events through position {through} in {seconds:.1} s ({rate} events/s)"
-        )?;
+    let rebuilding = crate::rebuild::rebuild_all(environment, models, Limits::default());
+    let mut failed = None;
+    for outcome in Box::pin(rebuilding).await? {
+        match outcome {
+            Ok(Rebuilt {
+                model,
+                events,
+                through,
+                took,
+                rate,
+            }) => {
+                let seconds = took.as_secs_f64();
+                writeln!(
+                    out,
+                    "{model}: rebuilt from {events} events through position {through} in {seconds:.1} s ({rate} events/s)"
+                )?;
+            }
+            // The others are done all the same. The last failure is told by whoever called; earlier ones here.
+            Err(error) => {
+                if let Some(earlier) = failed.replace(error) {
+                    writeln!(out, "{earlier}")?;
+                }
+            }
+        }
+    }
+    failed.map_or(Ok(Outcome::Fine), Err)
+}
+
+async fn steer(
+    environment: &Environment,
+    models: &[Model],
+    wish: Wish,
+    out: &mut (dyn Write + Send),
+) -> Result<Outcome, ReplayError> {
+    let told = crate::steer::steer(environment, models, wish).await?;
+    if told.is_empty() {
+        writeln!(out, "none of these is being rebuilt")?;
+        return Ok(Outcome::Different);
+    }
+    let done = match wish {
+        Wish::Pause => "rests",
+        Wish::Resume => "goes on",
+        Wish::Cancel => "ends",
+    };
+    for model in told {
+        writeln!(out, "the rebuild of {model} {done}")?;
     }
     Ok(Outcome::Fine)
 }

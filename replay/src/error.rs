@@ -25,6 +25,11 @@ pub enum ReplayError {
         /// What is wrong with it.
         what: String,
     },
+    /// A fold broke down over some event.
+    #[error(
+        "the fold of {0} panicked; its worker stops at the event that is at fault, and names it"
+    )]
+    Panicked(&'static str),
     /// An event that an audit has to show cannot be read.
     #[error("the event at position {position} cannot be read: {what}")]
     Illegible {

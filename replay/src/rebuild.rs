@@ -1,6 +1,6 @@
-//! A read model built anew beside the old one, and put in its place in one transaction.
+//! Read models built anew beside the old ones, and put in their place in one transaction each.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use events::Position;
 use events::operator::ProjectionRebuilt;
@@ -8,9 +8,11 @@ use projections::Model;
 use sqlx::Connection as _;
 use subscription::{Checkpoint, lock_checkpoint, parked, set_checkpoint};
 
-use crate::bulk::Bulk;
+use crate::bulk::{Bulk, Selection};
+use crate::control::Control;
 use crate::environment::Environment;
 use crate::error::ReplayError;
+use crate::fill::{Filling, fill};
 use crate::meter::Meter;
 use crate::operator::record;
 use crate::scratch::{Scratch, run};
@@ -37,61 +39,172 @@ pub struct Rebuilt {
     pub events: u64,
     /// How far it had read when it took over.
     pub through: Position,
-    /// How long it took.
+    /// How long it took, from the first event of the command's pass over the log to the swap.
     pub took: Duration,
-    /// Positions of the log a second.
+    /// Events a second.
     pub rate: u64,
+}
+
+/// What a rebuild may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// So many rows of a read model are kept in memory at the most; the events that follow are written one stretch after
+    /// the other. Rows take 200 to 500 bytes each.
+    pub rows_in_memory: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            rows_in_memory: 4_000_000,
+        }
+    }
 }
 
 /// Rebuilds a read model from the first event on. Queries go on with the old rows until the new ones take their place;
 /// the live worker goes on from where the rebuild has come.
 pub async fn rebuild(environment: &Environment, model: Model) -> Result<Rebuilt, ReplayError> {
-    let mut scratch = Scratch::create(&environment.database, "rebuild", model.projection()).await?;
-    let work = build(environment, model, &mut scratch);
-    let built = environment.shutdown.run_until_cancelled(work).await;
-    let removed = scratch.remove().await;
-    let rebuilt = built.unwrap_or(Err(ReplayError::Cancelled))?;
+    let mut rebuilt = rebuild_all(environment, &[model], Limits::default()).await?;
+    rebuilt.pop().expect("each model has an outcome")
+}
+
+/// Rebuilds several read models from one pass over the log, which is read and decoded once; tells what became of each.
+/// They are paused and cancelled as one.
+pub async fn rebuild_all(
+    environment: &Environment,
+    models: &[Model],
+    limits: Limits,
+) -> Result<Vec<Result<Rebuilt, ReplayError>>, ReplayError> {
+    let mut scratches = Vec::with_capacity(models.len());
+    let worked = work(environment, models, limits, &mut scratches).await;
+    let mut removed = Ok(());
+    for scratch in scratches {
+        removed = removed.and(scratch.remove().await);
+    }
+    let outcomes = worked?;
     removed?;
-    let event = ProjectionRebuilt {
-        model: model.name().into(),
-        version: model.version(),
-        events: rebuilt.events,
-        through: rebuilt.through,
+    for rebuilt in outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()) {
+        let event = ProjectionRebuilt {
+            model: rebuilt.model.name().into(),
+            version: rebuilt.model.version(),
+            events: rebuilt.events,
+            through: rebuilt.through,
+        };
+        record(environment, event).await?;
+    }
+    Ok(outcomes)
+}
+
+/// Makes the copies and does the work, unless it is cancelled. The copies are the caller's to remove.
+async fn work(
+    environment: &Environment,
+    models: &[Model],
+    limits: Limits,
+    scratches: &mut Vec<Scratch>,
+) -> Result<Vec<Result<Rebuilt, ReplayError>>, ReplayError> {
+    for model in models {
+        let projection = model.projection();
+        let bare = projection.in_memory().is_some();
+        scratches.push(Scratch::create(&environment.database, "rebuild", projection, bare).await?);
+    }
+    let names = models.iter().map(|model| model.name().to_owned()).collect();
+    let control = Control::new(environment, names);
+    control.begin().await?;
+    let building = tokio::select! {
+        built = build(environment, models, limits, scratches, &control) => built,
+        () = environment.shutdown.cancelled() => Err(ReplayError::Cancelled),
+        () = control.cancelled() => Err(ReplayError::Cancelled),
+        () = control.attend() => unreachable!("it attends as long as it is let"),
     };
-    record(environment, event).await?;
-    Ok(rebuilt)
+    let ended = control.end().await;
+    let outcomes = building?;
+    ended?;
+    Ok(outcomes)
 }
 
 async fn build(
     environment: &Environment,
-    model: Model,
-    scratch: &mut Scratch,
-) -> Result<Rebuilt, ReplayError> {
-    let parked = parked(&mut scratch.connection, model.name()).await?;
-    let bulk = Bulk::new(environment.reader(), model.projection(), parked);
-    let mut meter = Meter::new(format!("rebuild {model}"));
-    let mut progress = Progress {
-        position: Position::START,
-        events: 0,
+    models: &[Model],
+    limits: Limits,
+    scratches: &mut [Scratch],
+    control: &Control,
+) -> Result<Vec<Result<Rebuilt, ReplayError>>, ReplayError> {
+    let begun = Instant::now();
+    let names: Vec<_> = models.iter().map(|model| model.name()).collect();
+    let label = if names.len() > 3 {
+        format!("{} models", names.len())
+    } else {
+        names.join(", ")
     };
-    catch_up(environment, &bulk, scratch, &mut progress, &mut meter).await?;
-    scratch.analyze().await?;
-    for _ in 0..ATTEMPTS {
-        catch_up(environment, &bulk, scratch, &mut progress, &mut meter).await?;
-        if swap(&bulk, scratch, &mut progress, &mut meter).await? {
-            let Progress { position, events } = progress;
-            let (took, rate) = meter.finish(position);
-            return Ok(Rebuilt {
-                model,
+    let mut meter = Meter::new(format!("rebuild {label}"), Some(control));
+    let head = environment.store.head().await?;
+    meter.expect(head);
+    let (mut selections, mut fillings) = (Vec::new(), Vec::new());
+    for scratch in &mut *scratches {
+        let parked = parked(&mut scratch.connection, scratch.projection.name()).await?;
+        let selection = Selection::new(scratch.projection.clone(), parked);
+        fillings.push(Filling::begin(scratch, &selection, limits.rows_in_memory).await?);
+        selections.push(selection);
+    }
+    fill(
+        &environment.reader(),
+        &mut fillings,
+        head,
+        control,
+        &mut meter,
+    )
+    .await?;
+    let mut outcomes = Vec::with_capacity(models.len());
+    let each = models.iter().zip(scratches).zip(selections).zip(fillings);
+    for (((model, scratch), selection), filling) in each {
+        let finished = finish(
+            environment,
+            scratch,
+            selection,
+            filling,
+            (control, &mut meter),
+        );
+        outcomes.push(finished.await.map(|Progress { position, events }| {
+            let took = begun.elapsed();
+            Rebuilt {
+                model: *model,
                 events,
                 through: position,
                 took,
-                rate,
-            });
+                rate: rate(events, took),
+            }
+        }));
+    }
+    meter.finish();
+    Ok(outcomes)
+}
+
+/// Events a second.
+pub(crate) fn rate(events: u64, took: Duration) -> u64 {
+    let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    events.saturating_mul(1_000) / millis.max(1)
+}
+
+/// Brings a copy that was filled to the end of the log, and puts it in the live one's place.
+async fn finish(
+    environment: &Environment,
+    scratch: &mut Scratch,
+    selection: Selection,
+    filling: Filling,
+    (control, meter): (&Control, &mut Meter<'_>),
+) -> Result<Progress, ReplayError> {
+    let (position, events) = filling.finish(scratch).await?;
+    let mut progress = Progress { position, events };
+    let bulk = Bulk::new(environment.reader(), selection, control.gate());
+    for _ in 0..ATTEMPTS {
+        control.gate().open().await;
+        catch_up(environment, &bulk, scratch, &mut progress, meter).await?;
+        if swap(&bulk, scratch, &mut progress, meter).await? {
+            return Ok(progress);
         }
         tokio::time::sleep(PAUSE).await;
     }
-    Err(ReplayError::TablesInUse(model.name()))
+    Err(ReplayError::TablesInUse(scratch.projection.name()))
 }
 
 /// How far the copy is.
@@ -107,18 +220,18 @@ async fn catch_up(
     bulk: &Bulk,
     scratch: &mut Scratch,
     progress: &mut Progress,
-    meter: &mut Meter,
+    meter: &mut Meter<'_>,
 ) -> Result<(), ReplayError> {
     loop {
         let head = environment.store.head().await?;
         meter.expect(head);
-        if progress.position == head {
+        if progress.position >= head {
             return Ok(());
         }
-        progress.events += bulk
+        let folded = bulk
             .fold(&mut scratch.connection, progress.position, head, meter)
             .await?;
-        let folded = head.0 - progress.position.0;
+        progress.events += folded;
         progress.position = head;
         if folded <= NEAR {
             return Ok(());
@@ -131,7 +244,7 @@ async fn swap(
     bulk: &Bulk,
     scratch: &mut Scratch,
     progress: &mut Progress,
-    meter: &mut Meter,
+    meter: &mut Meter<'_>,
 ) -> Result<bool, ReplayError> {
     let statements = scratch.swap_statements();
     let mut transaction = scratch.connection.begin().await?;

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use projections::Queries;
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
+use projections::{MODELS, Queries};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool, Row as _};
 use subscription::Projection;
 
 use crate::error::ReplayError;
@@ -16,17 +17,23 @@ pub(crate) struct Scratch {
     pub(crate) projection: Arc<dyn Projection>,
     pub(crate) connection: PgConnection,
     schema: String,
+    options: PgConnectOptions,
+    bare: bool,
 }
+
+/// Sorting for indexes may take so much memory.
+const MEMORY: &str = "256MB";
 
 /// The live copies of the tables.
 pub(crate) const LIVE: &str = Queries::LIVE_SCHEMA;
 
 impl Scratch {
-    /// Makes empty copies for `purpose` (part of a schema's name).
+    /// Makes empty copies for `purpose` (part of a schema's name), bare of indexes and keys where `bare`.
     pub(crate) async fn create(
         pool: &PgPool,
         purpose: &str,
         projection: Arc<dyn Projection>,
+        bare: bool,
     ) -> Result<Self, ReplayError> {
         let schema = format!("{purpose}_{}_v{}", projection.name(), projection.version());
         let options = (*pool.connect_options())
@@ -35,12 +42,15 @@ impl Scratch {
         let options = options.options([
             ("search_path", schema.as_str()),
             ("synchronous_commit", "off"),
+            ("maintenance_work_mem", MEMORY),
         ]);
         let connection = PgConnection::connect_with(&options).await?;
         let mut scratch = Self {
             projection,
             connection,
             schema,
+            options,
+            bare,
         };
         scratch.lock().await?;
         scratch.fill_schema().await?;
@@ -62,16 +72,58 @@ impl Scratch {
 
     async fn fill_schema(&mut self) -> Result<(), sqlx::Error> {
         let schema = &self.schema;
+        let without = if self.bare { "EXCLUDING INDEXES" } else { "" };
         let mut statements = vec![
             format!("DROP SCHEMA IF EXISTS {schema} CASCADE"),
             format!("CREATE SCHEMA {schema}"),
         ];
         for table in self.projection.tables() {
             statements.push(format!(
-                "CREATE TABLE {schema}.{table} (LIKE {LIVE}.{table} INCLUDING ALL)"
+                "CREATE TABLE {schema}.{table} (LIKE {LIVE}.{table} INCLUDING ALL {without})"
             ));
         }
         run(&mut self.connection, &statements).await
+    }
+
+    /// Whether the copies have no indexes and keys.
+    pub(crate) const fn is_bare(&self) -> bool {
+        self.bare
+    }
+
+    /// Another connection that works on the copies.
+    pub(crate) async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
+        PgConnection::connect_with(&self.options).await
+    }
+
+    /// Gives bare copies the keys and indexes of the live tables.
+    pub(crate) async fn add_indexes(&mut self) -> Result<(), sqlx::Error> {
+        let mut statements = Vec::new();
+        for table in self.projection.tables() {
+            let live = format!("{LIVE}.{table}");
+            let copy = self.table(table);
+            let indexes = sqlx::query(
+                "SELECT quote_ident(c.conname) AS key, pg_get_constraintdef(c.oid) AS definition,
+                        pg_get_indexdef(i.indexrelid) AS index
+                 FROM pg_index i LEFT JOIN pg_constraint c ON c.conindid = i.indexrelid AND c.contype IN ('p', 'u', 'x')
+                 WHERE i.indrelid = $1::regclass ORDER BY c.contype = 'p' DESC NULLS LAST, i.indexrelid",
+            )
+            .bind(&live)
+            .fetch_all(&mut self.connection)
+            .await?;
+            for row in indexes {
+                let key: Option<String> = row.try_get("key")?;
+                statements.push(if let Some(key) = key {
+                    let definition: String = row.try_get("definition")?;
+                    format!("ALTER TABLE {copy} ADD CONSTRAINT {key} {definition}")
+                } else {
+                    let index: String = row.try_get("index")?;
+                    index.replacen(&format!(" ON {live} "), &format!(" ON {copy} "), 1)
+                });
+            }
+        }
+        run(&mut self.connection, &statements).await?;
+        self.bare = false;
+        Ok(())
     }
 
     /// The name of a table's copy.
@@ -105,6 +157,40 @@ impl Scratch {
         run(&mut self.connection, &[statement]).await?;
         self.connection.close().await
     }
+}
+
+/// Clears away the copies that killed processes have left, and what they said of themselves; tells how many there were.
+pub async fn sweep(pool: &PgPool) -> Result<u64, sqlx::Error> {
+    let names: Vec<&str> = MODELS.iter().map(|model| model.name()).collect();
+    let left = format!("^(rebuild|verify)_({})_v[0-9]+$", names.join("|"));
+    let schemas: Vec<String> =
+        sqlx::query_scalar("SELECT nspname::text FROM pg_namespace WHERE nspname ~ $1")
+            .bind(&left)
+            .fetch_all(pool)
+            .await?;
+    let mut swept = 0;
+    for schema in schemas {
+        let mut transaction = pool.begin().await?;
+        // Whoever is at work holds the lock.
+        let free: bool =
+            sqlx::query_scalar("SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))")
+                .bind(&schema)
+                .fetch_one(&mut *transaction)
+                .await?;
+        if !free {
+            continue;
+        }
+        sqlx::query("DELETE FROM projection.rebuilds WHERE $1 LIKE 'rebuild\\_' || replace(model, '_', '\\_') || '\\_v%'")
+            .bind(&schema)
+            .execute(&mut *transaction)
+            .await?;
+        let drop = format!("DROP SCHEMA IF EXISTS {schema} CASCADE");
+        run(&mut transaction, &[drop]).await?;
+        transaction.commit().await?;
+        tracing::info!(schema, "cleared away what a killed rebuild has left");
+        swept += 1;
+    }
+    Ok(swept)
 }
 
 /// Runs statements that are made of names from the code only.

@@ -1,10 +1,11 @@
 //! Where each read model stands, as a table or as JSON.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use projections::MODELS;
 use serde_json::{Value, json};
-use subscription::{Standing, State, reactor_standings, standings};
+use subscription::{Rebuild, Standing, State, reactor_standings, standings};
 
 use crate::environment::Environment;
 use crate::error::ReplayError;
@@ -26,7 +27,11 @@ pub async fn status(environment: &Environment) -> Result<Vec<Standing>, ReplayEr
 }
 
 /// Writes a table for people.
-pub fn print(standings: &[Standing], out: &mut dyn Write) -> io::Result<()> {
+pub fn print(
+    standings: &[Standing],
+    rebuilds: &BTreeMap<String, Rebuild>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let mut table = Table::new([
         "MODEL",
         "POSITION",
@@ -55,6 +60,28 @@ pub fn print(standings: &[Standing], out: &mut dyn Write) -> io::Result<()> {
         ]);
     }
     table.write(out)?;
+    for (model, it) in rebuilds {
+        let (
+            Rebuild {
+                operator,
+                position,
+                goal,
+                events,
+                rate,
+                ..
+            },
+            percent,
+        ) = (it, it.ratio() * 100.0);
+        let how = if it.paused {
+            "paused".to_owned()
+        } else {
+            format!("{rate} events/s, {} s left", it.left.as_secs())
+        };
+        writeln!(
+            out,
+            "\n{model} is being rebuilt by {operator}: {percent:.0} % (position {position} of {goal}, {events} events), {how}"
+        )?;
+    }
     for it in standings {
         if let State::Stopped { position, error } = &it.state {
             writeln!(
@@ -68,11 +95,14 @@ pub fn print(standings: &[Standing], out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// The same as JSON.
-pub fn json(standings: &[Standing]) -> Value {
-    standings.iter().map(one).collect()
+pub fn json(standings: &[Standing], rebuilds: &BTreeMap<String, Rebuild>) -> Value {
+    standings
+        .iter()
+        .map(|it| one(it, rebuilds.get(&*it.model)))
+        .collect()
 }
 
-fn one(it: &Standing) -> Value {
+fn one(it: &Standing, rebuild: Option<&Rebuild>) -> Value {
     let stopped = match &it.state {
         State::Stopped { position, error } => json!({ "position": position, "error": error }),
         State::New | State::Running => Value::Null,
@@ -89,6 +119,15 @@ fn one(it: &Standing) -> Value {
         "lease": it.lease.as_ref().map(|lease| json!({ "node": lease.node, "backend": lease.backend })),
         "silentForSeconds": it.silent_for.map(|silent| silent.as_secs_f64()),
         "parked": it.parked,
+        "rebuild": rebuild.map(|it| json!({
+            "operator": it.operator,
+            "paused": it.paused,
+            "position": it.position,
+            "goal": it.goal,
+            "events": it.events,
+            "eventsPerSecond": it.rate,
+            "secondsLeft": it.left.as_secs(),
+        })),
     })
 }
 

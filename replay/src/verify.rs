@@ -7,8 +7,9 @@ use projections::Model;
 use sqlx::{Connection as _, PgConnection};
 use subscription::{Projection, parked};
 
-use crate::bulk::Bulk;
+use crate::bulk::{Bulk, Selection};
 use crate::compare::{Comparison, Difference, compare};
+use crate::control::Gate;
 use crate::environment::Environment;
 use crate::error::ReplayError;
 use crate::meter::Meter;
@@ -31,7 +32,7 @@ pub struct Verified {
     pub first: Vec<Difference>,
     /// How long it took.
     pub took: Duration,
-    /// Positions of the log a second.
+    /// Events a second.
     pub rate: u64,
 }
 
@@ -49,7 +50,8 @@ const PAUSE: Duration = Duration::from_millis(300);
 
 /// Verifies a read model. Neither queries nor the live worker are disturbed.
 pub async fn verify(environment: &Environment, model: Model) -> Result<Verified, ReplayError> {
-    let mut scratch = Scratch::create(&environment.database, "verify", model.projection()).await?;
+    let mut scratch =
+        Scratch::create(&environment.database, "verify", model.projection(), false).await?;
     let work = check(environment, model, &mut scratch);
     let checked = environment.shutdown.run_until_cancelled(work).await;
     let removed = scratch.remove().await;
@@ -64,8 +66,9 @@ async fn check(
     scratch: &mut Scratch,
 ) -> Result<Verified, ReplayError> {
     let parked = parked(&mut scratch.connection, model.name()).await?;
-    let bulk = Bulk::new(environment.reader(), model.projection(), parked);
-    let mut meter = Meter::new(format!("verify {model}"));
+    let selection = Selection::new(model.projection(), parked);
+    let bulk = Bulk::new(environment.reader(), selection, Gate::always_open());
+    let mut meter = Meter::new(format!("verify {model}"), None);
     let base = checkpoint(&mut scratch.connection, &*model.projection()).await?;
     meter.expect(base);
     let events = bulk
@@ -76,7 +79,7 @@ async fn check(
     loop {
         let (through, tail, comparison) = compare_at_once(&bulk, scratch, base, &mut meter).await?;
         if comparison.different == 0 || attempt == ATTEMPTS {
-            let (took, rate) = meter.finish(through);
+            let (took, rate) = meter.finish();
             let Comparison {
                 rows,
                 different,
@@ -104,7 +107,7 @@ async fn compare_at_once(
     bulk: &Bulk,
     scratch: &mut Scratch,
     base: Position,
-    meter: &mut Meter,
+    meter: &mut Meter<'_>,
 ) -> Result<(Position, u64, Comparison), ReplayError> {
     let tables = scratch.projection.tables();
     let pairs: Vec<_> = tables

@@ -41,31 +41,39 @@ pub(crate) fn router(admin: Admin) -> Router {
         .merge(events)
 }
 
-/// 200 if every read model follows the log, otherwise 503 and the reasons, one a line. Reactors in trouble are named either
-/// way.
+/// 200 if every read model follows the log, otherwise 503 and the reasons, one a line. Reactors in trouble, and read models
+/// that pass over parked events, are named either way.
 async fn ready(State(admin): State<Admin>) -> Response {
+    let mut warnings = warnings(&admin).await;
     let complaints: Vec<String> = match admin.queries.standings(&*admin.clock).await {
-        Ok(standings) => standings.iter().filter_map(complaint).collect(),
+        Ok(standings) => {
+            warnings.extend(standings.iter().filter_map(parked));
+            standings.iter().filter_map(complaint).collect()
+        }
         Err(error) => vec![format!("the database does not answer: {error}")],
     };
+    let warnings = warnings
+        .iter()
+        .fold(String::new(), |text, it| text + "warning: " + it + "\n");
     if complaints.is_empty() {
-        let warnings = warnings(&admin).await;
         format!("ready\n{warnings}").into_response()
     } else {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            complaints.join("\n") + "\n",
-        )
-            .into_response()
+        let text = complaints.join("\n") + "\n" + &warnings;
+        (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
     }
 }
 
 /// Reactors in trouble. What they do can be late without anybody being answered wrongly, so they keep no node from serving.
-async fn warnings(admin: &Admin) -> String {
+async fn warnings(admin: &Admin) -> Vec<String> {
     let standings = admin.queries.reactor_standings(&*admin.clock).await;
     let standings = standings.unwrap_or_default();
-    let warnings = standings.iter().filter_map(complaint);
-    warnings.fold(String::new(), |text, it| text + "warning: " + &it + "\n")
+    standings.iter().filter_map(complaint).collect()
+}
+
+/// What somebody decided that a read model is not to show.
+fn parked(standing: &Standing) -> Option<String> {
+    let Standing { model, parked, .. } = standing;
+    (*parked > 0).then(|| format!("{model}: passes over {parked} parked events"))
 }
 
 fn complaint(standing: &Standing) -> Option<String> {

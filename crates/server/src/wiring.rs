@@ -277,6 +277,9 @@ fn start_subscription(
         timing: Timing::default(),
     });
     let token = lifecycle.workers.token.clone();
+    if workers {
+        start_sweep(store.pool.clone(), lifecycle);
+    }
     lifecycle.workers.essential("subscription", async move {
         subscription.run(token).await;
         Ok(())
@@ -313,6 +316,26 @@ fn start_tree(config: &Config, secrets: &ServerSecrets, store: &Store, lifecycle
     let token = lifecycle.workers.token.clone();
     lifecycle.workers.essential("tree", async move {
         keeper.run(token).await;
+        Ok(())
+    });
+}
+
+/// So often is looked for what killed rebuilds have left.
+const CLEARED_EVERY: Duration = Duration::from_mins(1);
+
+/// Starts clearing away the half-built tables of rebuilds that were killed.
+fn start_sweep(pool: PgPool, lifecycle: &Lifecycle) {
+    let token = lifecycle.workers.token.clone();
+    lifecycle.workers.essential("sweep of rebuilds", async move {
+        let sweep = async {
+            loop {
+                if let Err(error) = replay::sweep(&pool).await {
+                    tracing::debug!(%error, "what killed rebuilds have left is cleared away later");
+                }
+                tokio::time::sleep(CLEARED_EVERY).await;
+            }
+        };
+        token.run_until_cancelled(sweep).await;
         Ok(())
     });
 }

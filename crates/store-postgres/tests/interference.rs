@@ -9,7 +9,7 @@ mod support;
 
 use std::sync::Arc;
 
-use events::store::{EventStore, Position, Revision};
+use events::store::{EventStore, Position, Recorded, Revision};
 use events::stream::Family;
 use futures::future::{join_all, join3};
 use proxy::Proxy;
@@ -21,15 +21,19 @@ use testkit::contract::events::{append_of, followed, ids, new_stream, whole};
 use testkit::postgres::TestDatabase;
 use tokio_util::task::TaskTracker;
 
-const WRITERS: usize = 32;
+const WRITERS: usize = 64;
 const ROUNDS: usize = 12;
 
 /// Events that [`write_steadily`] appends in [`ROUNDS`] rounds, of all writers.
 const EVENTS: u64 = (WRITERS * ROUNDS / 3 * (1 + 5 + 2)) as u64;
 
-/// Appends by hand as another program would, holding the head for a while; every other time it takes all back.
-async fn meddle(database: &TestDatabase, rounds: usize) {
-    for round in 0..rounds {
+/// How often another program appends by hand: for a hundred appends of ours about once and a rollback.
+const BY_HAND: u16 = 8;
+
+/// Appends by hand as another program would, holding the head for 50 to 500 ms; then does so again, and takes it back.
+async fn meddle(database: &TestDatabase, turn: u16) {
+    let seconds = 0.05 + 0.45 * f64::from(turn) / f64::from(BY_HAND - 1);
+    for round in 0..2 {
         let mut connection = PgConnection::connect_with(&database.connect_options())
             .await
             .unwrap();
@@ -42,7 +46,8 @@ async fn meddle(database: &TestDatabase, rounds: usize) {
         .execute(&mut *transaction)
         .await
         .unwrap();
-        sqlx::query("SELECT pg_sleep(0.05)")
+        sqlx::query("SELECT pg_sleep($1)")
+            .bind(seconds)
             .execute(&mut *transaction)
             .await
             .unwrap();
@@ -57,21 +62,41 @@ async fn meddle(database: &TestDatabase, rounds: usize) {
 async fn followers_stay_exact_among_slow_rolled_back_and_killed_transactions() {
     let database = TestDatabase::create().await;
     let store = database.event_store().await;
-    let by_hand = 5;
-    let end = Position(EVENTS + by_hand);
+    let elsewhere = database.event_store().await;
+    let end = Position(EVENTS + u64::from(BY_HAND));
     let writing = join_all((0..WRITERS).map(|_| write_steadily(&store, ROUNDS)));
     let meddling = async {
-        for _ in 0..by_hand {
-            meddle(&database, 2).await;
+        for turn in 0..BY_HAND {
+            meddle(&database, turn).await;
             kill_appenders(&database.pool).await;
         }
     };
-    let following = followed(&store, Position::START, &Family::ALL, end);
-    let (acknowledged, (), live) = join3(writing, meddling, following).await;
+    // On the node that writes, on one that is notified, and page by page without being told.
+    let following = join3(
+        followed(&store, Position::START, &Family::ALL, end),
+        followed(&elsewhere, Position::START, &Family::ALL, end),
+        polled(&elsewhere, end),
+    );
+    let (acknowledged, (), (live, notified, polled)) = join3(writing, meddling, following).await;
     let acknowledged: Acknowledged = acknowledged.into_iter().flatten().collect();
     assert_eq!(acknowledged.len() as u64, EVENTS);
-    let replayed = assert_log_holds(&store, &acknowledged, usize::try_from(by_hand).unwrap()).await;
+    let replayed = assert_log_holds(&store, &acknowledged, usize::from(BY_HAND)).await;
     assert_eq!(live, replayed);
+    assert_eq!(notified, replayed);
+    assert_eq!(polled, replayed);
+}
+
+/// Everything up to `end`, as one sees it who asks again and again.
+async fn polled(store: &dyn EventStore, end: Position) -> Vec<Recorded> {
+    let mut events = Vec::new();
+    let mut reached = Position::START;
+    while reached < end {
+        let page = store.read_all(reached, &Family::ALL, 50).await.unwrap();
+        reached = page.through;
+        events.extend(page.events);
+        tokio::task::yield_now().await;
+    }
+    events
 }
 
 #[tokio::test(flavor = "multi_thread")]

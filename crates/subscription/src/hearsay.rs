@@ -80,7 +80,10 @@ impl Hearsay {
         let mut interval = tokio::time::interval(self.timing.look_after);
         loop {
             interval.tick().await;
-            if let Err(error) = self.read().await {
+            let projections = self.progress.projections().map(|(name, _)| name);
+            let seen = self.read().await;
+            let seen = seen.and(crate::rebuilds::measure(&self.pool, projections).await);
+            if let Err(error) = seen {
                 tracing::debug!(
                     error = &error as &dyn Error,
                     "the checkpoints cannot be read; trying again"

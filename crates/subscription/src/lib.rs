@@ -12,6 +12,7 @@ mod progress;
 mod projection;
 mod reacting;
 mod reactor;
+mod rebuilds;
 mod session;
 mod standing;
 mod worker;
@@ -23,9 +24,10 @@ pub use component::{Handle, Options, Subscription, Timing};
 pub use decode::{FeedError, Reader, Stretch, Unreadable};
 pub use feed::Feed;
 pub use progress::Progress;
-pub use projection::{ApplyError, Projection, Unfit};
+pub use projection::{ApplyError, CopyIn, InMemory, Projection, Shard, Unfit};
 pub use reacting::{Reacting, ReactingOptions};
 pub use reactor::{Begins, Reactor, Trouble};
+pub use rebuilds::{Rebuild, rebuilds};
 pub use standing::{
     Behind, LeaseHolder, Standing, StandingError, State, reactor_standings, standings,
 };

@@ -2,8 +2,39 @@
 
 use async_trait::async_trait;
 use events::codec::Fact;
-use events::{Family, Position};
+use events::{Family, Position, StreamId};
 use sqlx::PgConnection;
+
+/// Which share of a projection's rows a stream's events belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shard {
+    /// Those with this number, modulo the number of shares.
+    Of(u64),
+    /// All of them: its events make no rows, but change or remove some anywhere.
+    All,
+}
+
+/// A projection's rows in memory, as long as nothing but the log has made them.
+pub trait InMemory: Send {
+    /// Folds a stretch of the log that follows on the one before.
+    fn fold(&mut self, facts: &[&Fact]) -> Result<(), Unfit>;
+
+    /// How many rows there are.
+    fn rows(&self) -> usize;
+
+    /// The rows, on their way into empty tables.
+    fn copies(self: Box<Self>) -> Vec<CopyIn>;
+}
+
+/// All rows of a table in the binary form of `COPY … FROM STDIN`.
+pub struct CopyIn {
+    /// The table, without schema.
+    pub table: &'static str,
+    /// Its columns, in the order of the rows' fields.
+    pub columns: &'static [&'static str],
+    /// The bytes.
+    pub chunks: Box<dyn Iterator<Item = Vec<u8>> + Send>,
+}
 
 /// A read model, seen from the log: a name, a version, the events it wants, and rows that change because of them.
 #[async_trait]
@@ -19,6 +50,18 @@ pub trait Projection: Send + Sync + 'static {
 
     /// Its tables, without schema: the connection's `search_path` says which copy is meant.
     fn tables(&self) -> &'static [&'static str];
+
+    /// Which share of the rows the events of a stream belong to: shares have no row in common, so that each can be
+    /// folded by itself. By default there is but one.
+    fn shard(&self, _stream: &StreamId) -> Shard {
+        Shard::Of(0)
+    }
+
+    /// The rows in memory, before the first event: for a rebuild, which folds the whole log at once. `None` if the
+    /// projection can only be written stretch by stretch.
+    fn in_memory(&self) -> Option<Box<dyn InMemory>> {
+        None
+    }
 
     /// Folds a stretch of the log into rows, inside the transaction of `connection`.
     ///

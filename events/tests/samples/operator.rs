@@ -1,7 +1,10 @@
 //! Samples of events of what operators do.
 
 use events::Position;
-use events::operator::{EventParked, EventUnparked, LogExported, OperatorEvent, ProjectionRebuilt};
+use events::operator::{
+    EventParked, EventUnparked, LogExported, OperatorEvent, ProjectionRebuilt, RebuildCancelled,
+    RebuildPaused, RebuildResumed,
+};
 
 pub(super) fn samples() -> Vec<OperatorEvent> {
     vec![
@@ -29,6 +32,18 @@ pub(super) fn samples() -> Vec<OperatorEvent> {
             events: 7,
             whole: true,
             secrets: false,
+        }
+        .into(),
+        RebuildPaused {
+            model: "inbox".into(),
+        }
+        .into(),
+        RebuildResumed {
+            model: "inbox".into(),
+        }
+        .into(),
+        RebuildCancelled {
+            model: "inbox".into(),
         }
         .into(),
     ]

@@ -9,12 +9,14 @@ use events::mailbox::{MailboxEvent, MessageQueued};
 use events::{Aci, Family, Position, ServiceId};
 use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
-use subscription::Unfit;
+use subscription::{CopyIn, InMemory, Unfit};
 
 use super::{Counts, Day, TABLE};
 use crate::columns::{BoxError, column, get};
+use crate::copy::{CopyRow, Fields, copy_in};
 use crate::read_model::{ReadModel, id_of};
 use crate::rows;
+use crate::whole::{self, Whole};
 
 /// The read model.
 pub(crate) struct AccountActivity;
@@ -23,7 +25,7 @@ type Key = (Aci, Day);
 
 /// A row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Row {
+pub(crate) struct Row {
     aci: Aci,
     pub(super) day: Day,
     /// The last event that was counted: one that comes again is not counted again.
@@ -103,6 +105,10 @@ impl ReadModel for AccountActivity {
 
     type Changes = Changes;
 
+    fn in_memory() -> Option<Box<dyn InMemory>> {
+        Some(whole::in_memory::<Self>())
+    }
+
     fn fold(facts: &[&Fact]) -> Result<Changes, Unfit> {
         let mut changes = Changes::default();
         for fact in facts {
@@ -126,14 +132,71 @@ impl ReadModel for AccountActivity {
             .into_iter()
             .map(|row| ((row.aci, row.day), row))
             .collect();
-        for ((aci, day), added) in changes.added {
-            let row = rows.entry((aci, day)).or_insert_with(|| Row::new(aci, day));
-            for (position, counts) in added {
-                row.count(position, counts);
-            }
-        }
+        count(&mut rows, changes.added);
         store(connection, &rows.into_values().collect::<Vec<_>>()).await
     }
+}
+
+/// Adds to rows what came.
+fn count(rows: &mut BTreeMap<Key, Row>, added: BTreeMap<Key, Vec<(Position, Counts)>>) {
+    for ((aci, day), added) in added {
+        let row = rows.entry((aci, day)).or_insert_with(|| Row::new(aci, day));
+        for (position, counts) in added {
+            row.count(position, counts);
+        }
+    }
+}
+
+impl Whole for AccountActivity {
+    type Rows = BTreeMap<Key, Row>;
+
+    fn merge(rows: &mut Self::Rows, changes: Changes) {
+        for aci in changes.wiped {
+            let days = (aci, Day(0))..=(aci, Day(u32::MAX));
+            let gone: Vec<_> = rows.range(days).map(|(key, _)| *key).collect();
+            for key in gone {
+                rows.remove(&key);
+            }
+        }
+        count(rows, changes.added);
+    }
+
+    fn count(rows: &Self::Rows) -> usize {
+        rows.len()
+    }
+
+    fn copies(rows: Self::Rows) -> Vec<CopyIn> {
+        vec![copy_in(TABLE, rows.into_values())]
+    }
+}
+
+impl CopyRow for Row {
+    const COLUMNS: &'static [&'static str] = &[
+        "aci",
+        "as_of",
+        "received",
+        "sent",
+        "delivered",
+        "expired",
+        "changes",
+        "day",
+    ];
+
+    fn fields(&self, row: &mut Fields<'_>) {
+        row.add(self.aci.uuid())
+            .add(self.as_of.to_i64())
+            .add(column_of(self.counts.received))
+            .add(column_of(self.counts.sent))
+            .add(column_of(self.counts.delivered))
+            .add(column_of(self.counts.expired))
+            .add(column_of(self.counts.changes))
+            .add(self.day.to_postgres());
+    }
+}
+
+/// A count as Postgres keeps it.
+fn column_of(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 impl Row {
@@ -198,7 +261,6 @@ async fn load(connection: &mut PgConnection, keys: &[Key]) -> Result<Vec<Row>, s
 }
 
 async fn store(connection: &mut PgConnection, rows: &[Row]) -> Result<(), sqlx::Error> {
-    let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     rows::change(connection, rows, || {
         sqlx::query(
             "INSERT INTO account_activity_v1 (aci, as_of, received, sent, delivered, expired, changes, day)
@@ -212,11 +274,11 @@ async fn store(connection: &mut PgConnection, rows: &[Row]) -> Result<(), sqlx::
         )
         .bind(column(rows, |row| row.aci.uuid()))
         .bind(column(rows, |row| row.as_of.to_i64()))
-        .bind(column(rows, |row| count(row.counts.received)))
-        .bind(column(rows, |row| count(row.counts.sent)))
-        .bind(column(rows, |row| count(row.counts.delivered)))
-        .bind(column(rows, |row| count(row.counts.expired)))
-        .bind(column(rows, |row| count(row.counts.changes)))
+        .bind(column(rows, |row| column_of(row.counts.received)))
+        .bind(column(rows, |row| column_of(row.counts.sent)))
+        .bind(column(rows, |row| column_of(row.counts.delivered)))
+        .bind(column(rows, |row| column_of(row.counts.expired)))
+        .bind(column(rows, |row| column_of(row.counts.changes)))
         .bind(column(rows, |row| row.day.to_i32()))
     })
     .await

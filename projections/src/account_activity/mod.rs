@@ -30,6 +30,12 @@ impl Day {
     fn to_i32(self) -> i32 {
         i32::try_from(self.0).unwrap_or(i32::MAX)
     }
+
+    /// The day as Postgres has it inside: counted from 2000-01-01.
+    fn to_postgres(self) -> i32 {
+        const FROM_1970_TO_2000: i32 = 10_957;
+        self.to_i32() - FROM_1970_TO_2000
+    }
 }
 
 /// As ISO 8601 writes it: `2026-01-31`.

@@ -14,13 +14,16 @@ use events::values::keys::EcPublicKey;
 use events::values::profile::ZkCredentialKey;
 use events::values::totp::{TotpKeyId, TotpMetadata};
 use events::values::username::EncryptedUsername;
-use events::{Aci, DeviceId, E164, Family, LinkHandle, Personal, Pni, Timestamp};
+use events::{Aci, DeviceId, E164, Family, LinkHandle, Personal, Pni, StreamId, Timestamp};
 use sqlx::PgConnection;
-use subscription::Unfit;
+use subscription::{CopyIn, InMemory, Shard, Unfit};
 
 use super::{TABLE, Username, row};
+use crate::columns::number;
+use crate::copy::copy_in;
 use crate::drafts::{Drafts, Entity};
 use crate::read_model::{ReadModel, id_of};
+use crate::whole::{self, Whole};
 
 /// The read model.
 pub(crate) struct Accounts;
@@ -166,6 +169,14 @@ impl ReadModel for Accounts {
 
     type Changes = Drafts<AccountRow>;
 
+    fn shard(stream: &StreamId) -> Shard {
+        Shard::Of(stream.as_account().map_or(0, |aci| number(aci.uuid())))
+    }
+
+    fn in_memory() -> Option<Box<dyn InMemory>> {
+        Some(whole::in_memory::<Self>())
+    }
+
     fn fold(facts: &[&Fact]) -> Result<Self::Changes, Unfit> {
         let mut drafts = Drafts::default();
         for fact in facts {
@@ -185,6 +196,22 @@ impl ReadModel for Accounts {
         let settled = changes.settle(loaded);
         row::delete(connection, &settled.deleted).await?;
         row::store(connection, &settled.stored).await
+    }
+}
+
+impl Whole for Accounts {
+    type Rows = BTreeMap<Aci, AccountRow>;
+
+    fn merge(rows: &mut Self::Rows, changes: Self::Changes) {
+        changes.settle_in(rows);
+    }
+
+    fn count(rows: &Self::Rows) -> usize {
+        rows.len()
+    }
+
+    fn copies(rows: Self::Rows) -> Vec<CopyIn> {
+        vec![copy_in(TABLE, rows.into_values())]
     }
 }
 

@@ -13,6 +13,7 @@ use sqlx::postgres::PgRow;
 use super::Username;
 use super::apply::{AccountRow, Reach};
 use crate::columns::{BoxError, bytes, column, device_column, get, joined, timestamp};
+use crate::copy::{CopyRow, Fields};
 use crate::rows;
 
 pub(super) async fn load(
@@ -109,6 +110,62 @@ pub(super) async fn store(
         .bind(column(rows, |row| row.zk_credential.as_ref().map(|(_, id)| id.cast_signed())))
     })
     .await
+}
+
+impl CopyRow for AccountRow {
+    const COLUMNS: &'static [&'static str] = &[
+        "aci",
+        "pni",
+        "registered_at",
+        "unrestricted",
+        "discoverable",
+        "storage_devices",
+        "number",
+        "aci_identity_key",
+        "pni_identity_key",
+        "access_key",
+        "username_hash",
+        "link_handle",
+        "link_value",
+        "totp_keys",
+    ];
+
+    fn fields(&self, row: &mut Fields<'_>) {
+        let storage = self.storage_devices.iter().copied().map(device_column);
+        let Reach {
+            access_key,
+            unrestricted,
+            discoverable,
+        } = &self.reach;
+        row.add(self.aci.uuid())
+            .add(self.pni.uuid())
+            .add(self.registered_at.to_i64())
+            .add(*unrestricted)
+            .add(*discoverable)
+            .add(storage.collect::<Vec<_>>())
+            .add(self.number.as_ref().map(E164::as_str))
+            .add(
+                self.identity
+                    .aci
+                    .as_ref()
+                    .map(|key| -> &[u8] { key.as_ref() }),
+            )
+            .add(
+                self.identity
+                    .pni
+                    .as_ref()
+                    .map(|key| -> &[u8] { key.as_ref() }),
+            )
+            .add(access_key.as_ref().map(|key| -> &[u8] { key.as_ref() }))
+            .add(
+                self.username
+                    .as_ref()
+                    .map(|it| -> &[u8] { it.hash.as_ref() }),
+            )
+            .add(link(self).map(|(handle, _)| handle.uuid()))
+            .add(link(self).map(|(_, value)| -> &[u8] { value.as_ref() }))
+            .add(&*totp_column(&self.totp_keys));
+    }
 }
 
 fn username(row: &PgRow) -> Result<Option<Username>, BoxError> {

@@ -1,16 +1,21 @@
 //! From events to rows of devices.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use events::account::{AccountEvent, DeviceTraits, NewDevice, PushToken};
 use events::codec::{AnyEvent, Fact};
 use events::values::{EncryptedDeviceName, Redacted};
-use events::{Aci, DeviceId, Family, Generation, Personal, RegistrationId, Timestamp};
+use events::{Aci, DeviceId, Family, Generation, Personal, RegistrationId, StreamId, Timestamp};
 use sqlx::PgConnection;
-use subscription::Unfit;
+use subscription::{CopyIn, InMemory, Shard, Unfit};
 
 use super::{Device, TABLE, row};
+use crate::columns::number;
+use crate::copy::copy_in;
 use crate::drafts::{Drafts, Entity};
 use crate::read_model::{ReadModel, id_of};
+use crate::whole::{self, Whole};
 
 /// The read model.
 pub(crate) struct Devices;
@@ -208,6 +213,14 @@ impl ReadModel for Devices {
 
     type Changes = Changes;
 
+    fn shard(stream: &StreamId) -> Shard {
+        Shard::Of(stream.as_account().map_or(0, |aci| number(aci.uuid())))
+    }
+
+    fn in_memory() -> Option<Box<dyn InMemory>> {
+        Some(whole::in_memory::<Self>())
+    }
+
     fn fold(facts: &[&Fact]) -> Result<Changes, Unfit> {
         let mut changes = Changes::default();
         for fact in facts {
@@ -226,5 +239,33 @@ impl ReadModel for Devices {
         let settled = changes.drafts.settle(loaded);
         row::delete(connection, &settled.deleted).await?;
         row::store(connection, &settled.stored).await
+    }
+}
+
+impl Whole for Devices {
+    type Rows = BTreeMap<(Aci, DeviceId), Device>;
+
+    fn merge(rows: &mut Self::Rows, changes: Changes) {
+        let of = |aci| (aci, DeviceId::PRIMARY)..=(aci, DeviceId::MAX);
+        for aci in changes.wiped {
+            let gone: Vec<_> = rows.range(of(aci)).map(|(key, _)| *key).collect();
+            for key in gone {
+                rows.remove(&key);
+            }
+        }
+        for aci in changes.locked {
+            for (_, device) in rows.range_mut(of(aci)) {
+                device.credential = None;
+            }
+        }
+        changes.drafts.settle_in(rows);
+    }
+
+    fn count(rows: &Self::Rows) -> usize {
+        rows.len()
+    }
+
+    fn copies(rows: Self::Rows) -> Vec<CopyIn> {
+        vec![copy_in(TABLE, rows.into_values())]
     }
 }

@@ -12,6 +12,7 @@ use crate::columns::{
     BoxError, bytes, column, device, device_column, generation, generation_column, get, joined,
     registration_column, registration_id, timestamp,
 };
+use crate::copy::{CopyRow, Fields};
 use crate::rows;
 
 const APN: &str = "apn";
@@ -173,4 +174,48 @@ pub(super) async fn store(
         .bind(column(rows, |row| row.last_seen.to_i64()))
     })
     .await
+}
+
+impl CopyRow for Device {
+    const COLUMNS: &'static [&'static str] = &[
+        "aci",
+        "linked_at",
+        "generation",
+        "device",
+        "registration_id",
+        "pni_registration_id",
+        "fetches_messages",
+        "credential_salt",
+        "credential_hash",
+        "capabilities",
+        "name",
+        "agent",
+        "push_service",
+        "push_token",
+        "last_seen",
+    ];
+
+    fn fields(&self, row: &mut Fields<'_>) {
+        let (service, token) = push_columns(self);
+        row.add(self.aci.uuid())
+            .add(self.linked_at.to_i64())
+            .add(generation_column(self.generation))
+            .add(device_column(self.id))
+            .add(registration_column(self.registration_id))
+            .add(self.pni_registration_id.map(registration_column))
+            .add(self.fetches_messages)
+            .add(self.credential.as_ref().map(|it| &*it.salt))
+            .add(self.credential.as_ref().map(|it| &*it.hash))
+            .add(
+                self.capabilities
+                    .iter()
+                    .map(|it| it.name())
+                    .collect::<Vec<_>>(),
+            )
+            .add(self.name.as_ref().map(|name| -> &[u8] { name.as_ref() }))
+            .add(self.agent.as_deref())
+            .add(service)
+            .add(token)
+            .add(self.last_seen.to_i64());
+    }
 }

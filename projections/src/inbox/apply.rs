@@ -7,12 +7,15 @@ use events::account::AccountEvent;
 use events::codec::{AnyEvent, Fact};
 use events::ids::DeviceAddress;
 use events::mailbox::{MailboxEvent, MessageQueued};
-use events::{Aci, DeviceId, Family, Generation, MessageGuid, Position};
+use events::{Aci, DeviceId, Family, Generation, MessageGuid, Position, StreamId};
 use sqlx::PgConnection;
-use subscription::Unfit;
+use subscription::{CopyIn, InMemory, Shard, Unfit};
 
 use super::{InboxCursor, InboxEntry, TABLE, Waiting, row};
+use crate::columns::number;
+use crate::copy::copy_in;
 use crate::read_model::{ReadModel, id_of};
+use crate::whole::{self, Whole};
 
 /// The read model.
 pub(crate) struct Inbox;
@@ -20,51 +23,97 @@ pub(crate) struct Inbox;
 /// Where a message stands: by device, then in the order of acceptance.
 type Place = (Aci, DeviceId, Generation, Position);
 
-/// What a stretch of the log does to inboxes.
+/// Messages that wait.
 #[derive(Default)]
-pub(crate) struct Changes {
-    /// Accounts that lose what waits for all generations before this one.
-    pub(super) wiped_accounts: Vec<(Aci, Generation)>,
-    /// Devices that lose all that waits for them.
-    pub(super) wiped_devices: Vec<DeviceAddress>,
-    /// Messages that are gone, whichever stretch brought them.
-    pub(super) removed: Vec<(DeviceAddress, MessageGuid)>,
-    /// Messages that came, and still wait at the end of the stretch.
-    arrived: BTreeMap<Place, Waiting>,
+pub(crate) struct Mailboxes {
+    waiting: BTreeMap<Place, Waiting>,
     places: HashMap<(DeviceAddress, MessageGuid), Place>,
 }
 
-impl Changes {
-    /// Messages to insert, after all that is removed.
-    pub(super) fn arrived(&self) -> Vec<&Waiting> {
-        self.arrived.values().collect()
-    }
-
-    fn queue(&mut self, fact: &Fact, address: DeviceAddress, message: &MessageQueued) {
-        let place = (
-            address.aci,
-            address.device,
-            address.generation,
-            fact.position,
-        );
-        // A guid stands once in a mailbox. The first one counts, as it does in the table.
-        let named = self.places.entry((address, message.guid)).or_insert(place);
-        if *named == place {
-            self.arrived.insert(place, waiting(fact, address, message));
+impl Mailboxes {
+    /// A guid stands once in a mailbox. The first one counts, as it does in the table.
+    fn queue(&mut self, waiting: Waiting) {
+        let DeviceAddress {
+            aci,
+            device,
+            generation,
+        } = waiting.address;
+        let place = (aci, device, generation, waiting.entry.cursor.0);
+        let key = (waiting.address, waiting.entry.guid);
+        if *self.places.entry(key).or_insert(place) == place {
+            self.waiting.insert(place, waiting);
         }
     }
 
     fn remove(&mut self, address: DeviceAddress, guid: MessageGuid) {
         if let Some(place) = self.places.remove(&(address, guid)) {
-            self.arrived.remove(&place);
+            self.waiting.remove(&place);
         }
+    }
+
+    fn wipe_device(&mut self, address: DeviceAddress) {
+        let place = |position| (address.aci, address.device, address.generation, position);
+        self.forget(place(Position::START)..=place(Position(u64::MAX)), |_| true);
+    }
+
+    /// Forgets what waits for all generations of an account before this one.
+    fn wipe_account(&mut self, aci: Aci, before: Generation) {
+        let first = (
+            aci,
+            DeviceId::PRIMARY,
+            Generation::default(),
+            Position::START,
+        );
+        let last = (aci, DeviceId::MAX, Generation(u32::MAX), Position(u64::MAX));
+        self.forget(first..=last, |generation| generation < before);
+    }
+
+    fn forget(
+        &mut self,
+        places: std::ops::RangeInclusive<Place>,
+        doomed: impl Fn(Generation) -> bool,
+    ) {
+        let gone: Vec<_> = self
+            .waiting
+            .range(places)
+            .map(|(place, _)| *place)
+            .collect();
+        for place in gone
+            .into_iter()
+            .filter(|(_, _, generation, _)| doomed(*generation))
+        {
+            if let Some(waiting) = self.waiting.remove(&place) {
+                self.places.remove(&(waiting.address, waiting.entry.guid));
+            }
+        }
+    }
+}
+
+/// What a stretch of the log does to inboxes.
+#[derive(Default)]
+pub(crate) struct Changes {
+    /// Accounts that lose what waits for all generations before this one.
+    wiped_accounts: Vec<(Aci, Generation)>,
+    /// Devices that lose all that waits for them.
+    wiped_devices: Vec<DeviceAddress>,
+    /// Messages that are gone, whichever stretch brought them.
+    removed: Vec<(DeviceAddress, MessageGuid)>,
+    /// Messages that came, and still wait at the end of the stretch: to be inserted after all that is removed.
+    arrived: Mailboxes,
+}
+
+impl Changes {
+    fn remove(&mut self, address: DeviceAddress, guid: MessageGuid) {
+        self.arrived.remove(address, guid);
         // Also when it came in this very stretch: an earlier one may have brought the guid before.
         self.removed.push((address, guid));
     }
 
     fn apply_mailbox(&mut self, fact: &Fact, address: DeviceAddress, event: &MailboxEvent) {
         match event {
-            MailboxEvent::MessageQueued(message) => self.queue(fact, address, message),
+            MailboxEvent::MessageQueued(message) => {
+                self.arrived.queue(waiting(fact, address, message));
+            }
             MailboxEvent::MessagesDelivered(e) => {
                 e.guids.iter().for_each(|guid| self.remove(address, *guid));
             }
@@ -79,17 +128,13 @@ impl Changes {
             AccountEvent::AccountReregistered(e) => self.wipe_account(aci, e.primary.generation),
             AccountEvent::AccountDeleted(_) => self.wipe_account(aci, Generation(u32::MAX)),
             AccountEvent::DeviceRemoved(e) => {
-                let (device, generation) = (e.device, e.generation);
-                let first = (aci, device, generation, Position::START);
-                self.forget(
-                    first..=(aci, device, generation, Position(u64::MAX)),
-                    |_| true,
-                );
-                self.wiped_devices.push(DeviceAddress {
+                let address = DeviceAddress {
                     aci,
-                    device,
-                    generation,
-                });
+                    device: e.device,
+                    generation: e.generation,
+                };
+                self.arrived.wipe_device(address);
+                self.wiped_devices.push(address);
             }
             AccountEvent::AccountRegistered(_)
             | AccountEvent::DeviceLinked(_)
@@ -119,35 +164,8 @@ impl Changes {
     }
 
     fn wipe_account(&mut self, aci: Aci, before: Generation) {
-        let first = (
-            aci,
-            DeviceId::PRIMARY,
-            Generation::default(),
-            Position::START,
-        );
-        let last = (aci, DeviceId::MAX, Generation(u32::MAX), Position(u64::MAX));
-        self.forget(first..=last, |generation| generation < before);
+        self.arrived.wipe_account(aci, before);
         self.wiped_accounts.push((aci, before));
-    }
-
-    fn forget(
-        &mut self,
-        places: std::ops::RangeInclusive<Place>,
-        doomed: impl Fn(Generation) -> bool,
-    ) {
-        let gone: Vec<_> = self
-            .arrived
-            .range(places)
-            .map(|(place, _)| *place)
-            .collect();
-        for place in gone
-            .into_iter()
-            .filter(|(_, _, generation, _)| doomed(*generation))
-        {
-            if let Some(waiting) = self.arrived.remove(&place) {
-                self.places.remove(&(waiting.address, waiting.entry.guid));
-            }
-        }
     }
 }
 
@@ -180,6 +198,17 @@ impl ReadModel for Inbox {
 
     type Changes = Changes;
 
+    /// All that concerns an account's mailboxes.
+    fn shard(stream: &StreamId) -> Shard {
+        let mailbox = stream.as_mailbox().map(|address| address.aci);
+        let account = mailbox.or_else(|| stream.as_account());
+        Shard::Of(account.map_or(0, |aci| number(aci.uuid())))
+    }
+
+    fn in_memory() -> Option<Box<dyn InMemory>> {
+        Some(whole::in_memory::<Self>())
+    }
+
     fn fold(facts: &[&Fact]) -> Result<Changes, Unfit> {
         let mut changes = Changes::default();
         for fact in facts {
@@ -209,6 +238,34 @@ impl ReadModel for Inbox {
         row::wipe_accounts(connection, &changes.wiped_accounts).await?;
         row::wipe_devices(connection, &changes.wiped_devices).await?;
         row::remove(connection, &changes.removed).await?;
-        row::insert(connection, &changes.arrived()).await
+        let arrived: Vec<_> = changes.arrived.waiting.values().collect();
+        row::insert(connection, &arrived).await
+    }
+}
+
+impl Whole for Inbox {
+    type Rows = Mailboxes;
+
+    fn merge(rows: &mut Mailboxes, changes: Changes) {
+        for (aci, before) in changes.wiped_accounts {
+            rows.wipe_account(aci, before);
+        }
+        for address in changes.wiped_devices {
+            rows.wipe_device(address);
+        }
+        for (address, guid) in changes.removed {
+            rows.remove(address, guid);
+        }
+        for waiting in changes.arrived.waiting.into_values() {
+            rows.queue(waiting);
+        }
+    }
+
+    fn count(rows: &Mailboxes) -> usize {
+        rows.waiting.len()
+    }
+
+    fn copies(rows: Mailboxes) -> Vec<CopyIn> {
+        vec![copy_in(TABLE, rows.waiting.into_values())]
     }
 }

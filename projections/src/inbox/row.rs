@@ -12,6 +12,7 @@ use crate::columns::{
     BoxError, column, device, device_column, generation_column, get, kind_column, service_id,
     timestamp,
 };
+use crate::copy::{CopyRow, Fields};
 use crate::rows;
 
 /// Reads all of a row but the content.
@@ -106,11 +107,6 @@ pub(super) async fn insert(
     }
     let source = |row: &Waiting| row.entry.source;
     let source_id = |row: &Waiting| source(row).map(|it| it.service_id);
-    let integer = |bytes: u32| i32::try_from(bytes).expect("messages are far below 2 GiB");
-    let length = |row: &Waiting| {
-        let length = row.content.map_or(0, |content| content.length);
-        integer(row.share.map_or(length, |share| share.delivered(length)))
-    };
     sqlx::query(
         "INSERT INTO inbox_v1 (position, client_timestamp, server_timestamp, generation, aci, guid, destination,
                                source, payload, updated_pni, payload_length, device, kind, destination_kind,
@@ -144,4 +140,64 @@ pub(super) async fn insert(
     .execute(connection)
     .await?;
     Ok(())
+}
+
+fn integer(bytes: u32) -> i32 {
+    i32::try_from(bytes).expect("messages are far below 2 GiB")
+}
+
+/// How many bytes the device gets; 0 without any content.
+fn length(row: &Waiting) -> i32 {
+    let length = row.content.map_or(0, |content| content.length);
+    integer(row.share.map_or(length, |share| share.delivered(length)))
+}
+
+impl CopyRow for Waiting {
+    const COLUMNS: &'static [&'static str] = &[
+        "position",
+        "client_timestamp",
+        "server_timestamp",
+        "generation",
+        "aci",
+        "guid",
+        "destination",
+        "source",
+        "payload",
+        "updated_pni",
+        "payload_length",
+        "device",
+        "kind",
+        "destination_kind",
+        "source_kind",
+        "source_device",
+        "urgent",
+        "story",
+        "key_material",
+        "common",
+    ];
+
+    fn fields(&self, row: &mut Fields<'_>) {
+        let entry = &self.entry;
+        let source_id = entry.source.map(|it| it.service_id);
+        row.add(entry.cursor.0.to_i64())
+            .add(entry.client_timestamp.to_i64())
+            .add(entry.server_timestamp.to_i64())
+            .add(generation_column(self.address.generation))
+            .add(self.address.aci.uuid())
+            .add(entry.guid.uuid())
+            .add(entry.destination.uuid())
+            .add(source_id.map(ServiceId::uuid))
+            .add(self.content.map(|content| content.id.0))
+            .add(entry.updated_pni.map(Pni::uuid))
+            .add(length(self))
+            .add(device_column(self.address.device))
+            .add(entry.kind.number())
+            .add(kind_column(entry.destination))
+            .add(source_id.map(kind_column))
+            .add(entry.source.map(|it| device_column(it.device)))
+            .add(entry.urgent)
+            .add(entry.story)
+            .add(self.share.map(|share| integer(share.key_material)))
+            .add(self.share.map(|share| integer(share.common)));
+    }
 }

@@ -296,6 +296,9 @@ fn operator(event: &OperatorEvent) -> Vec<Detail> {
                 said("reason", &e.reason),
             ]
         }
+        OperatorEvent::RebuildPaused(e) => vec![said("model", &e.model)],
+        OperatorEvent::RebuildResumed(e) => vec![said("model", &e.model)],
+        OperatorEvent::RebuildCancelled(e) => vec![said("model", &e.model)],
     }
 }
 

@@ -10,6 +10,7 @@ mod audit;
 mod export;
 mod rebuild;
 mod status;
+mod steering;
 mod support;
 mod tamper;
 mod verify;

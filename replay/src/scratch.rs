@@ -150,12 +150,20 @@ impl Scratch {
         self.projection.tables().iter().flat_map(swap).collect()
     }
 
-    /// Removes what is left of the copies.
-    pub(crate) async fn remove(mut self) -> Result<(), sqlx::Error> {
-        let schema = &self.schema;
+    /// Removes what is left of the copies. On a connection of its own: the other one may have been left in the midst of a
+    /// statement, which ends with it.
+    pub(crate) async fn remove(self) -> Result<(), sqlx::Error> {
+        let Self {
+            connection,
+            schema,
+            options,
+            ..
+        } = self;
+        drop(connection);
+        let mut connection = PgConnection::connect_with(&options).await?;
         let statement = format!("DROP SCHEMA IF EXISTS {schema} CASCADE");
-        run(&mut self.connection, &[statement]).await?;
-        self.connection.close().await
+        run(&mut connection, &[statement]).await?;
+        connection.close().await
     }
 }
 

@@ -70,6 +70,8 @@ async fn a_rebuild_rests_and_goes_on_as_others_wish() {
         "the other one is not being rebuilt"
     );
     until(&world, |it| it.paused && it.rate == 0).await;
+    // The attempt that was under way has given up after this.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
     query.rollback().await.unwrap();
     // It would be done within a second now, if it did not rest.
     tokio::time::sleep(Duration::from_millis(2_500)).await;

@@ -278,7 +278,7 @@ fn start_subscription(
     });
     let token = lifecycle.workers.token.clone();
     if workers {
-        start_sweep(store.pool.clone(), lifecycle);
+        start_clearing(store.pool.clone(), lifecycle);
     }
     lifecycle.workers.essential("subscription", async move {
         subscription.run(token).await;
@@ -324,7 +324,7 @@ fn start_tree(config: &Config, secrets: &ServerSecrets, store: &Store, lifecycle
 const CLEARED_EVERY: Duration = Duration::from_mins(1);
 
 /// Starts clearing away the half-built tables of rebuilds that were killed.
-fn start_sweep(pool: PgPool, lifecycle: &Lifecycle) {
+fn start_clearing(pool: PgPool, lifecycle: &Lifecycle) {
     let token = lifecycle.workers.token.clone();
     lifecycle.workers.essential("sweep of rebuilds", async move {
         let sweep = async {

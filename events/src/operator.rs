@@ -31,10 +31,10 @@ pub struct ProjectionRebuilt {
     pub through: Position,
 }
 
-/// A projection was told to pass over an event that it cannot take.
+/// A projection or a reactor was told to pass over an event that it cannot take.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventParked {
-    /// The projection.
+    /// The projection or the reactor.
     pub model: Box<str>,
     /// The event.
     pub position: Position,
@@ -45,7 +45,7 @@ pub struct EventParked {
 /// A parked event may be applied again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventUnparked {
-    /// The projection.
+    /// The projection or the reactor.
     pub model: Box<str>,
     /// The event.
     pub position: Position,

@@ -14,7 +14,8 @@ use crate::rebuild::{Limits, Rebuilt};
 use crate::scratch::sweep;
 use crate::steer::Wish;
 use crate::verify::{Verified, verify};
-use crate::{parking, status};
+use crate::parking::{self, Unparked};
+use crate::status;
 
 pub use crate::audit::cli::AuditCommand;
 
@@ -44,9 +45,9 @@ pub enum ReplayCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Have a read model pass over the event that has stopped it. The log keeps who did so, and why.
+    /// Have a read model or a reactor pass over the event that has stopped it. The log keeps who did so, and why.
     Park(Parking),
-    /// Take back that a read model passes over an event; rebuild it to have the event in its rows.
+    /// Take back that a read model or a reactor passes over an event; rebuild the model to have the event in its rows.
     Unpark(Parking),
     /// Make an exported log (`audit export`, whole) the log of this empty instance, at the same positions. Afterwards rebuild
     /// the read models, or start a server: its workers fill them.
@@ -75,11 +76,12 @@ impl Models {
     }
 }
 
-/// An event and a read model.
+/// An event, and who is to pass over it.
 #[derive(Args, Clone, Debug)]
 pub struct Parking {
-    /// The read model.
-    model: Model,
+    /// The read model or the reactor, as `replay status` names it.
+    #[arg(value_name = "NAME")]
+    follower: String,
     /// The event's position in the log.
     #[arg(value_parser = position)]
     position: Position,
@@ -142,22 +144,18 @@ impl ReplayCommand {
                 Ok(Outcome::Fine)
             }
             Self::Park(Parking {
-                model,
+                follower,
                 position,
                 reason,
             }) => {
-                let recorded = parking::park(environment, *model, *position, reason).await?;
+                let recorded = parking::park(environment, follower, *position, reason).await?;
                 writeln!(
                     out,
-                    "{model} passes over position {position}; recorded at position {recorded}"
+                    "{follower} passes over position {position}; recorded at position {recorded}"
                 )?;
                 Ok(Outcome::Fine)
             }
-            Self::Unpark(Parking {
-                model,
-                position,
-                reason,
-            }) => unpark(environment, *model, *position, reason, out).await,
+            Self::Unpark(parking) => unpark(environment, parking, out).await,
             Self::Import { file } => {
                 let mut input = crate::audit::cli::open(file)?;
                 let imported = import(environment, &mut *input).await?;
@@ -272,25 +270,35 @@ async fn verify_all(
 
 async fn unpark(
     environment: &Environment,
-    model: Model,
-    position: Position,
-    reason: &str,
+    parking: &Parking,
     out: &mut (dyn Write + Send),
 ) -> Result<Outcome, ReplayError> {
-    let Some(recorded) = parking::unpark(environment, model, position, reason).await? else {
+    let Parking {
+        follower,
+        position,
+        reason,
+    } = parking;
+    let unparked = parking::unpark(environment, follower, *position, reason).await?;
+    let Some(Unparked { recorded, rebuild }) = unparked else {
         writeln!(
             out,
-            "{model} does not pass over position {position}; nothing was changed"
+            "{follower} does not pass over position {position}; nothing was changed"
         )?;
         return Ok(Outcome::Different);
     };
     writeln!(
         out,
-        "{model} no longer passes over position {position}; recorded at position {recorded}"
+        "{follower} no longer passes over position {position}; recorded at position {recorded}"
     )?;
-    writeln!(
-        out,
-        "`replay rebuild {model}` brings the event into its rows"
-    )?;
+    match rebuild {
+        Some(model) => writeln!(
+            out,
+            "`replay rebuild {model}` brings the event into its rows"
+        )?,
+        None => writeln!(
+            out,
+            "if {follower} is past it already, it does not go back: what the event asked for is not made up for"
+        )?,
+    }
     Ok(Outcome::Fine)
 }

@@ -25,6 +25,14 @@ pub enum ReplayError {
         /// What is wrong with it.
         what: String,
     },
+    /// Nobody of this name follows the log.
+    #[error("nothing is called {name:?}; these follow the log here: {known}")]
+    NoFollower {
+        /// The name.
+        name: Box<str>,
+        /// The read models, and the reactors that have ever run here.
+        known: String,
+    },
     /// A fold broke down over some event.
     #[error(
         "the fold of {0} panicked; its worker stops at the event that is at fault, and names it"
@@ -46,6 +54,12 @@ pub enum ReplayError {
     /// An import needs an empty log.
     #[error("the log has {0} events already; a log can be imported into an empty instance only")]
     NotEmpty(Position),
+    /// A log on a cluster cannot be filled at given positions.
+    #[error(
+        "the log stands on a cluster, which gives out positions of its own: an export can be imported into a log in \
+         Postgres only (without --eventstore-url)"
+    )]
+    PositionsNotOurs,
     /// A line of an import cannot be used.
     #[error("line {number}: {what}; nothing was imported")]
     NotAnExport {
@@ -67,6 +81,9 @@ pub enum ReplayError {
         "no signed head covers position {0}; the server signs one now and then, if the log has grown"
     )]
     NotCovered(Position),
+    /// Positions may have gaps between them, where the log stands on a cluster.
+    #[error("no event stands at position {0}")]
+    NoSuchEvent(Position),
     /// The log has no such head.
     #[error(
         "the log holds no signed head over {0} events (`audit search --event TreeHeadSigned` shows those it has)"

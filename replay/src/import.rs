@@ -36,6 +36,9 @@ pub async fn import(
     environment: &Environment,
     input: &mut (dyn BufRead + Send),
 ) -> Result<Imported, ReplayError> {
+    if !environment.store.has_dense_positions() {
+        return Err(ReplayError::PositionsNotOurs);
+    }
     let mut transaction = environment.database.begin().await?;
     let head: i64 = sqlx::query_scalar("SELECT position FROM log.head FOR UPDATE")
         .fetch_one(&mut *transaction)

@@ -41,8 +41,8 @@ pub(crate) fn router(admin: Admin) -> Router {
         .merge(events)
 }
 
-/// 200 if every read model follows the log, otherwise 503 and the reasons, one a line. Reactors in trouble, and read models
-/// that pass over parked events, are named either way.
+/// 200 if every read model follows the log, otherwise 503 and the reasons, one a line. Reactors in trouble, and whoever
+/// passes over parked events, are named either way.
 async fn ready(State(admin): State<Admin>) -> Response {
     let mut warnings = warnings(&admin).await;
     let complaints: Vec<String> = match admin.queries.standings(&*admin.clock).await {
@@ -67,10 +67,13 @@ async fn ready(State(admin): State<Admin>) -> Response {
 async fn warnings(admin: &Admin) -> Vec<String> {
     let standings = admin.queries.reactor_standings(&*admin.clock).await;
     let standings = standings.unwrap_or_default();
-    standings.iter().filter_map(complaint).collect()
+    let complaints = standings.iter().filter_map(complaint);
+    complaints
+        .chain(standings.iter().filter_map(parked))
+        .collect()
 }
 
-/// What somebody decided that a read model is not to show.
+/// What somebody decided that a read model is not to show, or a reactor not to do.
 fn parked(standing: &Standing) -> Option<String> {
     let Standing { model, parked, .. } = standing;
     (*parked > 0).then(|| format!("{model}: passes over {parked} parked events"))

@@ -1,11 +1,51 @@
 //! The rows in which projections keep how far they are, how they fare, and what they pass over.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use events::Position;
-use sqlx::{PgConnection, Row as _};
+use sqlx::{PgConnection, PgPool, Row as _};
 
 use crate::projection::Projection;
+
+/// Who follows the log: the name and the version under which a projection or a reactor stands in the books.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Follower {
+    /// Its name.
+    pub name: Cow<'static, str>,
+    /// The version of its tables; of a reactor, which has none, 1.
+    pub version: u32,
+}
+
+impl Follower {
+    /// The version as Postgres keeps it.
+    pub(crate) fn stored_version(&self) -> i32 {
+        i32::try_from(self.version).expect("versions are counted by hand")
+    }
+}
+
+impl From<&dyn Projection> for Follower {
+    fn from(projection: &dyn Projection) -> Self {
+        Self {
+            name: projection.name().into(),
+            version: projection.version(),
+        }
+    }
+}
+
+/// The reactors that have ever run on this database. Nobody has to know which there are.
+pub async fn reactors(pool: &PgPool) -> Result<Vec<Follower>, sqlx::Error> {
+    let rows: Vec<(String, i32)> = sqlx::query_as(
+        "SELECT model, version FROM projection.checkpoints WHERE reactor ORDER BY model, version",
+    )
+    .fetch_all(pool)
+    .await?;
+    let follower = |(name, version): (String, i32)| Follower {
+        name: name.into(),
+        version: u32::try_from(version).unwrap_or_default(),
+    };
+    Ok(rows.into_iter().map(follower).collect())
+}
 
 /// How far a projection has read, as its row says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,28 +154,30 @@ pub(crate) async fn advance(
     Ok(moved.rows_affected() == 1)
 }
 
-/// Notes that the projection's worker on `node` is alive, and whether it stands before an event that it cannot take.
+/// Notes that the projection's worker on `node` is alive, and whether it stands before an event that it cannot take; tells
+/// how many events it is to pass over.
 pub(crate) async fn report(
     connection: &mut PgConnection,
     projection: &dyn Projection,
     node: &str,
     stopped: Option<(Position, &str)>,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
+) -> Result<usize, sqlx::Error> {
+    let parked: i64 = sqlx::query_scalar(
         "INSERT INTO projection.status (model, version, node, state, stopped_at, error)
          VALUES ($1, $2, $3, CASE WHEN $4::bigint IS NULL THEN 'running' ELSE 'stopped' END, $4, $5)
          ON CONFLICT (model, version) DO UPDATE SET
              node = excluded.node, state = excluded.state, stopped_at = excluded.stopped_at, error = excluded.error,
-             heartbeat = now()",
+             heartbeat = now()
+         RETURNING (SELECT count(*) FROM projection.parked_events p WHERE p.model = $1)",
     )
     .bind(projection.name())
     .bind(version(projection))
     .bind(node)
     .bind(stopped.map(|(position, _)| position.to_i64()))
     .bind(stopped.map(|(_, error)| error))
-    .execute(connection)
+    .fetch_one(connection)
     .await?;
-    Ok(())
+    Ok(usize::try_from(parked).unwrap_or_default())
 }
 
 /// The positions of the events that a projection passes over.
@@ -155,17 +197,17 @@ pub async fn parked(
 /// Why an event was not parked.
 #[derive(Debug, thiserror::Error)]
 pub enum NotParked {
-    /// The projection has yet to come to the event, and does not stand before it.
+    /// The follower has yet to come to the event, and does not stand before it.
     #[error(
         "{model} stands at position {checkpoint} and has not been stopped by position {position}; \
          only an event that has stopped it, or that it is past, can be parked"
     )]
     NotReached {
-        /// The projection.
+        /// The projection or reactor.
         model: Box<str>,
         /// The event.
         position: Position,
-        /// Where the projection stands.
+        /// Where it stands.
         checkpoint: Position,
     },
     /// Postgres refused, or is gone.
@@ -173,28 +215,30 @@ pub enum NotParked {
     Database(#[from] sqlx::Error),
 }
 
-/// Tells a projection to pass over an event: the one that has stopped it, or one that lies behind it, for its next
-/// rebuild.
+/// Tells a projection or a reactor to pass over an event: the one that has stopped it, or one that lies behind it, for the
+/// next rebuild.
 ///
-/// An event ahead that has not stopped it cannot be parked: the worker might be applying it at this moment.
+/// An event ahead that has not stopped it cannot be parked: the worker might be taking it at this moment.
 pub async fn park(
     connection: &mut PgConnection,
-    projection: &dyn Projection,
+    follower: &Follower,
     position: Position,
     reason: &str,
 ) -> Result<(), NotParked> {
-    let checkpoint = checkpoint(connection, projection).await?;
-    let stopped: Option<i64> = sqlx::query_scalar(
-        "SELECT stopped_at FROM projection.status WHERE model = $1 AND version = $2 AND state = 'stopped'",
+    let stands: (i64, Option<i64>) = sqlx::query_as(
+        "SELECT coalesce(c.position, 0), s.stopped_at
+         FROM (SELECT $1::text AS model, $2::integer AS version) k
+         LEFT JOIN projection.checkpoints c USING (model, version)
+         LEFT JOIN projection.status s USING (model, version)",
     )
-    .bind(projection.name())
-    .bind(version(projection))
-    .fetch_optional(&mut *connection)
+    .bind(&*follower.name)
+    .bind(follower.stored_version())
+    .fetch_one(&mut *connection)
     .await?;
+    let (checkpoint, stopped) = (Position::from_i64(stands.0), stands.1);
     if position > checkpoint && stopped != Some(position.to_i64()) {
-        let model = projection.name().into();
         return Err(NotParked::NotReached {
-            model,
+            model: (&*follower.name).into(),
             position,
             checkpoint,
         });
@@ -203,7 +247,7 @@ pub async fn park(
         "INSERT INTO projection.parked_events (model, position, reason) VALUES ($1, $2, $3)
          ON CONFLICT (model, position) DO UPDATE SET reason = excluded.reason",
     )
-    .bind(projection.name())
+    .bind(&*follower.name)
     .bind(position.to_i64())
     .bind(reason)
     .execute(connection)
@@ -211,16 +255,16 @@ pub async fn park(
     Ok(())
 }
 
-/// Takes back that a projection passes over an event; tells whether it did. An event that it has passed already comes
-/// into the rows with the next rebuild.
+/// Takes back that a projection or a reactor passes over an event; tells whether it did. An event that a projection has
+/// passed already comes into the rows with the next rebuild; a reactor does not go back to it.
 pub async fn unpark(
     connection: &mut PgConnection,
-    projection: &dyn Projection,
+    follower: &Follower,
     position: Position,
 ) -> Result<bool, sqlx::Error> {
     let gone =
         sqlx::query("DELETE FROM projection.parked_events WHERE model = $1 AND position = $2")
-            .bind(projection.name())
+            .bind(&*follower.name)
             .bind(position.to_i64())
             .execute(connection)
             .await?;

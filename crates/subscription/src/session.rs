@@ -105,12 +105,12 @@ impl Session {
         bookkeeping::begin(&mut self.connection, &*self.projection, position).await
     }
 
-    /// Says that the worker is alive, and what stopped it.
+    /// Says that the worker is alive, and what stopped it; tells how many events it is to pass over.
     pub(crate) async fn report(
         &mut self,
         node: &str,
         stopped: Option<(Position, &str)>,
-    ) -> Result<(), sqlx::Error> {
+    ) -> Result<usize, sqlx::Error> {
         bookkeeping::report(&mut self.connection, &*self.projection, node, stopped).await
     }
 
@@ -151,28 +151,38 @@ impl Session {
         .boxed()
     }
 
-    /// Brings about the effects of a stretch that ends at `through`, then moves the checkpoint.
-    pub(crate) async fn react(
-        &mut self,
-        reactor: &dyn Reactor,
-        facts: &[&Fact],
+    /// Brings about the effects of a stretch that ends at `through`, then moves the checkpoint. If the reactor panics, the
+    /// stretch is halved until the one event is found over which it does; effects of the first half may come about twice.
+    pub(crate) fn react<'a>(
+        &'a mut self,
+        reactor: &'a dyn Reactor,
+        facts: &'a [&'a Fact],
         through: Position,
-    ) -> Result<(), Interruption> {
-        let reacted = std::panic::AssertUnwindSafe(reactor.react(facts)).catch_unwind();
-        let trouble = match (reacted.await, facts) {
-            (Ok(Ok(())), _) | (_, []) => return self.move_on(through).await,
-            (Ok(Err(trouble)), _) => trouble,
-            (Err(panic), [first, ..]) => Trouble {
-                position: first.position,
-                what: panicked("the reactor", &*panic),
-            },
-        };
-        // What came before it has had its effects, and need not have them again. The number before its position need not
-        // be one.
-        let before = facts.iter().map(|fact| fact.position);
-        let before = before.filter(|position| *position < trouble.position).max();
-        self.move_on(before.unwrap_or(self.checkpoint)).await?;
-        Err(trouble.into())
+    ) -> BoxFuture<'a, Result<(), Interruption>> {
+        async move {
+            let reacted = std::panic::AssertUnwindSafe(reactor.react(facts)).catch_unwind();
+            let trouble = match (reacted.await, facts) {
+                (Ok(Ok(())), _) | (_, []) => return self.move_on(through).await,
+                (Ok(Err(trouble)), _) => trouble,
+                (Err(panic), [fact]) => Trouble {
+                    position: fact.position,
+                    what: panicked("the reactor", &*panic),
+                },
+                (Err(_), [.., _]) => {
+                    let (first, second) = facts.split_at(facts.len() / 2);
+                    let middle = first.last().map_or(self.checkpoint, |fact| fact.position);
+                    self.react(reactor, first, middle).await?;
+                    return self.react(reactor, second, through).await;
+                }
+            };
+            // What came before it has had its effects, and need not have them again. The number before its position need
+            // not be one.
+            let before = facts.iter().map(|fact| fact.position);
+            let before = before.filter(|position| *position < trouble.position).max();
+            self.move_on(before.unwrap_or(self.checkpoint)).await?;
+            Err(trouble.into())
+        }
+        .boxed()
     }
 
     async fn move_on(&mut self, through: Position) -> Result<(), Interruption> {

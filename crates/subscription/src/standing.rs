@@ -10,6 +10,7 @@ use events::{EventStore, Family, Position, ReadError, Recorded};
 use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row as _};
 
+use crate::bookkeeping::{Follower, reactors};
 use crate::lease::{LOCK_CLASS, lock_number};
 use crate::projection::Projection;
 
@@ -95,11 +96,8 @@ pub async fn standings(
     clock: &dyn Clock,
     projections: &[&dyn Projection],
 ) -> Result<Vec<Standing>, StandingError> {
-    let named = projections
-        .iter()
-        .map(|it| (it.name().into(), it.version()))
-        .collect();
-    standings_of(pool, store, clock, named).await
+    let followers = projections.iter().map(|it| Follower::from(*it)).collect();
+    standings_of(pool, store, clock, followers).await
 }
 
 /// Where each reactor stands that has ever run on this database. Nobody has to know which there are.
@@ -108,30 +106,21 @@ pub async fn reactor_standings(
     store: &dyn EventStore,
     clock: &dyn Clock,
 ) -> Result<Vec<Standing>, StandingError> {
-    let rows: Vec<(String, i32)> = sqlx::query_as(
-        "SELECT model, version FROM projection.checkpoints WHERE reactor ORDER BY model, version",
-    )
-    .fetch_all(pool)
-    .await?;
-    let named = rows
-        .into_iter()
-        .map(|(name, version)| (name.into(), u32::try_from(version).unwrap_or_default()))
-        .collect();
-    standings_of(pool, store, clock, named).await
+    standings_of(pool, store, clock, reactors(pool).await?).await
 }
 
 async fn standings_of(
     pool: &PgPool,
     store: &dyn EventStore,
     clock: &dyn Clock,
-    named: Vec<(Cow<'static, str>, u32)>,
+    followers: Vec<Follower>,
 ) -> Result<Vec<Standing>, StandingError> {
     let leases = leases(pool).await?;
     let head = store.head().await?;
-    let mut standings = Vec::with_capacity(named.len());
-    for (model, version) in named {
-        let stored_version = i32::try_from(version).expect("versions are counted by hand");
-        let row = row(pool, &model, stored_version).await?;
+    let mut standings = Vec::with_capacity(followers.len());
+    for follower in followers {
+        let stored_version = follower.stored_version();
+        let row = row(pool, &follower.name, stored_version).await?;
         let checkpoint = Position::from_i64(row.try_get("position")?);
         let (behind, lag) = ahead(store, clock, checkpoint, head).await?;
         standings.push(Standing {
@@ -139,13 +128,13 @@ async fn standings_of(
             behind,
             lag,
             state: state(&row)?,
-            lease: leases.get(&lock_number(&model, stored_version)).cloned(),
+            lease: leases.get(&lock_number(&follower.name, stored_version)).cloned(),
             parked: u64::try_from(row.try_get::<i64, _>("parked")?).unwrap_or_default(),
             silent_for: row
                 .try_get::<Option<f64>, _>("silent_for")?
                 .map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()),
-            model,
-            version,
+            model: follower.name,
+            version: follower.version,
         });
     }
     Ok(standings)

@@ -170,7 +170,8 @@ impl Worker {
                 _ = heartbeat.tick() => {
                     // What troubles it is reported as often as it tries.
                     if !troubles.is_waiting() {
-                        session.report(&self.shared.node, None).await?;
+                        // Events may have been parked that lie behind it: that shows, although it does not concern it.
+                        self.measures.parked(session.report(&self.shared.node, None).await?);
                     }
                     self.measures.heartbeat(self.shared.clock.now());
                 }

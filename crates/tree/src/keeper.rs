@@ -62,6 +62,8 @@ struct Kept {
     frontier: Frontier,
     /// The leaves of the tile that is being filled.
     tail: Vec<TreeHash>,
+    /// The position of the last event that was taken in.
+    through: Position,
     /// Whether something other than heads came since the last head.
     news: bool,
 }
@@ -116,9 +118,8 @@ impl Keeper {
     async fn step(&self, connection: &mut PgConnection, kept: &mut Kept) -> Result<(), NotKept> {
         let KeeperOptions { store, clock, .. } = &self.0;
         let head = store.head().await?;
-        while kept.frontier.size() < head.0 {
-            let after = Position(kept.frontier.size());
-            let batch = store.read_all(after, &Family::ALL, AT_ONCE).await?;
+        while kept.through < head {
+            let batch = store.read_all(kept.through, &Family::ALL, AT_ONCE).await?;
             if batch.events.is_empty() {
                 break;
             }
@@ -129,8 +130,9 @@ impl Keeper {
             let (size, root) = (kept.frontier.size(), kept.frontier.root());
             let signed = self.0.key.sign(size, root, clock.now());
             self.record(signed.into()).await?;
-            sqlx::query("UPDATE log.tree_signed SET size = $1")
+            sqlx::query("UPDATE log.tree_signed SET size = $1, through = $2")
                 .bind(Position(size).to_i64())
+                .bind(kept.through.to_i64())
                 .execute(&mut *connection)
                 .await?;
             counter!("tree_heads_total").increment(1);
@@ -177,8 +179,8 @@ impl Keeper {
 
 impl Kept {
     async fn load(connection: &mut PgConnection, store: &dyn EventStore) -> Result<Self, NotKept> {
-        let (frontier, tail) = tiles::frontier(connection).await?;
-        let signed: i64 = sqlx::query_scalar("SELECT size FROM log.tree_signed")
+        let (frontier, tail, through) = tiles::frontier(connection).await?;
+        let signed: i64 = sqlx::query_scalar("SELECT through FROM log.tree_signed")
             .fetch_one(connection)
             .await?;
         let others = Family::ALL.into_iter().filter(|it| *it != Family::Tree);
@@ -188,9 +190,10 @@ impl Kept {
             .await?;
         let unsigned = unsigned.events.first();
         Ok(Self {
-            news: unsigned.is_some_and(|event| event.position.0 <= frontier.size()),
+            news: unsigned.is_some_and(|event| event.position <= through),
             frontier,
             tail,
+            through,
         })
     }
 
@@ -203,17 +206,21 @@ impl Kept {
         let mut transaction = connection.begin().await?;
         let mut grown = self.frontier.clone();
         let mut tail = self.tail.clone();
+        let mut through = self.through;
         for event in events {
+            through = event.position;
             let leaf = leaf::hash(event);
             grown.push(leaf);
             tail.push(leaf);
             if tail.len() as u64 == tiles::WIDTH {
-                tiles::store(&mut transaction, grown.size() / tiles::WIDTH - 1, &tail).await?;
+                let tile = grown.size() / tiles::WIDTH - 1;
+                tiles::store(&mut transaction, tile, through, &tail).await?;
                 tail.clear();
             }
         }
         if !tail.is_empty() {
-            tiles::store(&mut transaction, grown.size() / tiles::WIDTH, &tail).await?;
+            let tile = grown.size() / tiles::WIDTH;
+            tiles::store(&mut transaction, tile, through, &tail).await?;
         }
         transaction.commit().await?;
         self.news |= events
@@ -221,6 +228,7 @@ impl Kept {
             .any(|event| event.stream.family() != Family::Tree);
         self.frontier = grown;
         self.tail = tail;
+        self.through = through;
         Ok(())
     }
 }

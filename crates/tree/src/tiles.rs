@@ -1,5 +1,6 @@
 //! The hashes of all leaves, 256 to a row: what proofs are made from, and by which an edited event is found.
 
+use events::Position;
 use events::tree::TreeHash;
 use sqlx::PgConnection;
 
@@ -14,10 +15,14 @@ pub const LEVEL: u32 = 8;
 
 const HASH: usize = 32;
 
-/// The tiles that are stored: how many leaves they have, and the root over them.
+/// The tiles that are stored: how many leaves they have, the root over them, the leaves of a tile that is not full, and the
+/// position of the last event.
 pub async fn frontier(
     connection: &mut PgConnection,
-) -> Result<(Frontier, Vec<TreeHash>), sqlx::Error> {
+) -> Result<(Frontier, Vec<TreeHash>, Position), sqlx::Error> {
+    let through: Option<i64> = sqlx::query_scalar("SELECT max(through) FROM log.tree_tiles")
+        .fetch_one(&mut *connection)
+        .await?;
     let mut frontier = Frontier::default();
     for root in roots(connection, u64::MAX).await? {
         frontier.push_full(root, LEVEL);
@@ -26,7 +31,24 @@ pub async fn frontier(
     for leaf in &tail {
         frontier.push(*leaf);
     }
-    Ok((frontier, tail))
+    let through = through.map_or(Position::START, Position::from_i64);
+    Ok((frontier, tail, through))
+}
+
+/// The tile with the event at `position`, if it is stored, and the position after which it begins.
+pub async fn holding(
+    connection: &mut PgConnection,
+    position: Position,
+) -> Result<Option<(u64, Position)>, sqlx::Error> {
+    let found: Option<(i64, i64)> = sqlx::query_as(
+        "SELECT tile, coalesce((SELECT before.through FROM log.tree_tiles before WHERE before.tile = t.tile - 1), 0)
+         FROM log.tree_tiles t WHERE through >= $1 ORDER BY through LIMIT 1",
+    )
+    .bind(position.to_i64())
+    .fetch_optional(connection)
+    .await?;
+    let tile = |tile: i64| u64::try_from(tile).unwrap_or_default();
+    Ok(found.map(|(number, after)| (tile(number), Position::from_i64(after))))
 }
 
 /// The roots of the first `count` full tiles.
@@ -53,20 +75,23 @@ pub async fn leaves(
     stored.unwrap_or_default().chunks(HASH).map(read).collect()
 }
 
-/// Stores a tile, full or not yet.
+/// Stores a tile, full or not yet, whose last event stands at `through`.
 pub async fn store(
     connection: &mut PgConnection,
     tile: u64,
+    through: Position,
     leaves: &[TreeHash],
 ) -> Result<(), sqlx::Error> {
     let full = leaves.len() as u64 == WIDTH;
     let root = full.then(|| hash::root(leaves).0.to_vec());
     let leaves: Vec<u8> = leaves.iter().flat_map(|leaf| leaf.0).collect();
     sqlx::query(
-        "INSERT INTO log.tree_tiles (tile, leaves, root) VALUES ($1, $2, $3)
-         ON CONFLICT (tile) DO UPDATE SET leaves = excluded.leaves, root = excluded.root",
+        "INSERT INTO log.tree_tiles (tile, through, leaves, root) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (tile) DO UPDATE SET
+             through = excluded.through, leaves = excluded.leaves, root = excluded.root",
     )
     .bind(i64::try_from(tile).unwrap_or(i64::MAX))
+    .bind(through.to_i64())
     .bind(leaves)
     .bind(root)
     .execute(connection)

@@ -7,6 +7,7 @@ use events::codec::{AnyEvent, Fact};
 use events::tree::{TreeEvent, TreeHash};
 use events::{Family, Position, Recorded};
 use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
 use tree::frontier::Frontier;
 use tree::proof::{consistency, inclusion, is_consistent, root_from};
 use tree::{PublicKey, SignedHead, leaf, tiles};
@@ -47,6 +48,8 @@ pub struct InclusionProof {
     pub event: serde_json::Value,
     /// The same, byte for byte: what the leaf is made from.
     pub line: String,
+    /// How many events stand before it.
+    pub index: u64,
     /// The head that covers it.
     pub head: SignedHead,
     /// From the leaf to the root, lowest sibling first.
@@ -182,23 +185,18 @@ pub async fn prove(
     environment: &Environment,
     position: Position,
 ) -> Result<InclusionProof, ReplayError> {
-    let covering = heads(environment)
-        .await?
-        .into_iter()
-        .find(|head| head.size >= position.0);
-    let head = covering.ok_or(ReplayError::NotCovered(position))?;
-    let before = Position(position.0.saturating_sub(1));
-    let batch = environment.store.read_all(before, &Family::ALL, 1).await?;
-    let event = batch.events.into_iter().next();
-    let event = event.ok_or(ReplayError::NotCovered(position))?;
-    let index = before.0;
     let mut connection = environment.database.acquire().await?;
+    let (index, event) = find(environment, &mut connection, position).await?;
+    let heads = heads(environment).await?;
+    let head = heads.into_iter().find(|head| head.size > index);
+    let head = head.ok_or(ReplayError::NotCovered(position))?;
     let nodes = tiles::Stored::load(&mut connection, &[index], head.size).await?;
     let path = inclusion(&nodes, index, head.size);
     let line = export::line(&event, export::Format::Jsonl)?;
     let proof = InclusionProof {
         event: serde_json::from_str(&line).unwrap_or_default(),
         line,
+        index,
         head,
         path,
     };
@@ -208,6 +206,25 @@ pub async fn prove(
     } else {
         Err(ReplayError::Edited(position))
     }
+}
+
+/// The event at a position, and how many stand before it.
+async fn find(
+    environment: &Environment,
+    connection: &mut PgConnection,
+    position: Position,
+) -> Result<(u64, Recorded), ReplayError> {
+    let holding = tiles::holding(connection, position).await?;
+    let (tile, after) = holding.ok_or(ReplayError::NotCovered(position))?;
+    let width = usize::try_from(tiles::WIDTH).unwrap_or(usize::MAX);
+    let batch = environment
+        .store
+        .read_all(after, &Family::ALL, width)
+        .await?;
+    let mut events = (tile * tiles::WIDTH..).zip(batch.events);
+    events
+        .find(|(_, event)| event.position == position)
+        .ok_or(ReplayError::NoSuchEvent(position))
 }
 
 /// Proves that the log of one signed head is the beginning of that of another.
@@ -271,12 +288,7 @@ impl InclusionProof {
     fn verify(&self, key: &PublicKey) -> Result<String, String> {
         let event = self.event()?;
         signed(key, &self.head)?;
-        let index = event
-            .position
-            .0
-            .checked_sub(1)
-            .ok_or("positions begin with 1")?;
-        let root = root_from(leaf::hash(&event), index, self.head.size, &self.path);
+        let root = root_from(leaf::hash(&event), self.index, self.head.size, &self.path);
         if root != Some(self.head.root) {
             return Err("the path does not lead from the event to the signed root".to_owned());
         }

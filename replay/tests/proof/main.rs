@@ -7,8 +7,10 @@
 
 mod as_of;
 mod audit;
+mod cluster;
 mod export;
 mod rebuild;
+mod serving;
 mod status;
 mod steering;
 mod support;

@@ -206,14 +206,9 @@ async fn events_that_are_parked_are_passed_over_by_rebuild_and_verify() {
     }
     world.append(&history).await;
     let workers = world.workers().await;
-    let parked = replay::parking::park(
-        &world.environment,
-        Model::Inbox,
-        Position(2),
-        "it is cursed",
-    )
-    .await
-    .unwrap();
+    let parked =
+        replay::parking::park(&world.environment, "inbox", Position(2), "it is cursed").await;
+    let parked = parked.unwrap();
     assert_eq!(parked, Position(4), "the log says so");
     assert!(
         !verify(&world.environment, Model::Inbox)
@@ -238,10 +233,9 @@ async fn events_that_are_parked_are_passed_over_by_rebuild_and_verify() {
             .unwrap()
             .is_clean()
     );
-    let unparked = replay::parking::unpark(&world.environment, Model::Inbox, Position(2), "mended")
-        .await
-        .unwrap();
-    assert!(unparked.is_some());
+    let unparked =
+        replay::parking::unpark(&world.environment, "inbox", Position(2), "mended").await;
+    assert_eq!(unparked.unwrap().unwrap().rebuild, Some(Model::Inbox));
     rebuild(&world.environment, Model::Inbox).await.unwrap();
     assert_eq!(
         workers

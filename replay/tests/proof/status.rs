@@ -1,4 +1,5 @@
 use clap::Parser;
+use events::Position;
 use projections::MODELS;
 use replay::cli::{AuditCommand, Outcome, ReplayCommand};
 
@@ -108,4 +109,47 @@ async fn parking_through_the_command_line_is_recorded_and_can_be_taken_back() {
     );
     let (outcome, _) = run(&world, "replay unpark inbox 3 --reason mended").await;
     assert_eq!(outcome, Outcome::Different);
+}
+
+#[tokio::test]
+async fn reactors_are_parked_like_read_models() {
+    let world = World::new().await;
+    world.append(&random_history(20)).await;
+    world
+        .execute("INSERT INTO projection.checkpoints (model, version, position, reactor) VALUES ('erasure', 1, 6, true)")
+        .await;
+    world
+        .execute("INSERT INTO projection.status (model, version, state, node, stopped_at, error) VALUES ('erasure', 1, 'stopped', 'one', 7, 'no')")
+        .await;
+    let (_, said) = run(&world, "replay status").await;
+    assert!(
+        said.contains("erasure v1") && said.contains("erasure is stopped at position 7: no"),
+        "{said}"
+    );
+    let (outcome, said) = run(&world, "replay park erasure 7 --reason cursed").await;
+    assert!(
+        outcome == Outcome::Fine && said.contains("recorded at position 21"),
+        "{said}"
+    );
+    let (_, said) = run(&world, "replay status --json").await;
+    let standings: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let standings = standings.as_array().unwrap();
+    let reactor = standings.iter().find(|it| it["model"] == "erasure");
+    assert_eq!(reactor.unwrap()["parked"], 1);
+    let (_, said) = run(&world, "audit search --event EventParked").await;
+    assert!(
+        said.contains("operator:eve") && said.contains("erasure"),
+        "{said}"
+    );
+    let (outcome, said) = run(&world, "replay unpark erasure 7 --reason mended").await;
+    assert!(
+        outcome == Outcome::Fine && said.contains("does not go back"),
+        "{said}"
+    );
+    let unknown = replay::parking::park(&world.environment, "nobody", Position(7), "x").await;
+    let said = unknown.unwrap_err().to_string();
+    assert!(
+        said.contains("inbox") && said.contains("erasure"),
+        "{said}"
+    );
 }

@@ -1,6 +1,6 @@
 use events::{EventId, EventStore as _, Expected, Family, NewEvent, Position, StreamId};
 use sqlx::Acquire as _;
-use subscription::{NotParked, State};
+use subscription::{Follower, NotParked, Projection, State};
 use testkit::history::samples;
 
 use crate::support::{Tally, Trap, World, upto};
@@ -10,7 +10,8 @@ const ALL: &[Family] = &Family::ALL;
 async fn park(world: &World, tally: &Tally, position: u64) -> Result<(), NotParked> {
     let mut connection = world.pool().acquire().await.unwrap();
     let connection = connection.acquire().await.unwrap();
-    subscription::park(connection, tally, Position(position), "it is cursed").await
+    let follower = Follower::from(tally as &dyn Projection);
+    subscription::park(connection, &follower, Position(position), "it is cursed").await
 }
 
 /// The projection stops before the event, with all before it applied, and the other one goes on.
@@ -115,15 +116,10 @@ async fn parking_is_taken_back_once() {
         .await
         .expect("an event that is past can be parked for the next rebuild");
     let mut connection = world.pool().acquire().await.unwrap();
-    assert!(
-        subscription::unpark(&mut connection, &*tally, Position(2))
-            .await
-            .unwrap()
-    );
-    assert!(
-        !subscription::unpark(&mut connection, &*tally, Position(2))
-            .await
-            .unwrap()
-    );
+    let follower = Follower::from(&*tally as &dyn Projection);
+    for parked in [true, false] {
+        let unparked = subscription::unpark(&mut connection, &follower, Position(2)).await;
+        assert_eq!(unparked.unwrap(), parked);
+    }
     node.stop().await;
 }

@@ -10,12 +10,12 @@ use projections::{MODELS, Model};
 use crate::environment::Environment;
 use crate::error::ReplayError;
 use crate::import::{Imported, import};
+use crate::parking::{self, Unparked};
 use crate::rebuild::{Limits, Rebuilt};
 use crate::scratch::sweep;
+use crate::status;
 use crate::steer::Wish;
 use crate::verify::{Verified, verify};
-use crate::parking::{self, Unparked};
-use crate::status;
 
 pub use crate::audit::cli::AuditCommand;
 

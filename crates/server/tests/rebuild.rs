@@ -1,4 +1,4 @@
-//! The read models are thrown away and built anew while people go on writing to each other.
+//! The read models are thrown away and built anew while people go on writing to each other; what is passed over shows.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -6,6 +6,7 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use reqwest::{Client, Method, StatusCode};
@@ -125,4 +126,67 @@ async fn everything_is_rebuilt_while_messages_flow() {
     );
     let (status, output) = heliograph(data.path(), &["replay", "verify"]);
     assert!(status.success(), "{output}");
+}
+
+/// Longer than it takes until metrics show what an operator did.
+const LONG: Duration = Duration::from_mins(1);
+
+/// Asks again and again until the answer is as wanted.
+async fn until(what: &str, wanted: impl AsyncFn() -> bool) {
+    let look = async {
+        while !wanted().await {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    let looked = tokio::time::timeout(LONG, look).await;
+    looked.unwrap_or_else(|_| panic!("{what}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_reactor_or_a_read_model_passes_over_shows_in_readiness_metrics_and_status() {
+    let data = tempfile::tempdir().unwrap();
+    let server = DevServer::start(data.path());
+    let client = Client::new();
+    register(&client, &server.http, &next_number(), "x", None)
+        .await
+        .unwrap();
+    let get = async |path: &str| {
+        let answer = client.get(format!("{}{path}", server.admin)).send().await;
+        let answer = answer.unwrap();
+        (answer.status(), answer.text().await.unwrap())
+    };
+    let run = |arguments: &[&str]| heliograph(data.path(), arguments);
+    for name in ["erasure", "inbox"] {
+        let park = ["replay", "park", name, "1", "--reason", "cursed"];
+        until("it comes to pass the first event", async || {
+            run(&park).0.success()
+        })
+        .await;
+        let passes = format!("warning: {name}: passes over 1 parked events");
+        let (status, said) = get("/health/ready").await;
+        assert!(
+            status == StatusCode::OK && said.contains(&passes),
+            "{status} {said}"
+        );
+        let shown = format!("projection_parked_events{{model=\"{name}\"}} 1");
+        until("the metrics show it", async || {
+            get("/metrics").await.1.contains(&shown)
+        })
+        .await;
+        let (_, said) = run(&["replay", "status", "--json"]);
+        let said = said.lines().find(|line| line.starts_with('['));
+        let standings: Value = serde_json::from_str(said.unwrap()).unwrap();
+        let standings = standings.as_array().unwrap();
+        let standing = standings.iter().find(|it| it["model"] == name).unwrap();
+        assert_eq!(standing["parked"], 1, "{standing}");
+        let unpark = ["replay", "unpark", name, "1", "--reason", "mended"];
+        assert!(run(&unpark).0.success());
+        let (_, said) = get("/health/ready").await;
+        assert!(!said.contains(&passes), "{said}");
+    }
+    let (_, said) = run(&["audit", "search", "--event", "EventParked"]);
+    assert!(
+        said.contains("erasure") && said.contains("inbox") && said.contains("cursed"),
+        "{said}"
+    );
 }

@@ -128,7 +128,9 @@ async fn standings_of(
             behind,
             lag,
             state: state(&row)?,
-            lease: leases.get(&lock_number(&follower.name, stored_version)).cloned(),
+            lease: leases
+                .get(&lock_number(&follower.name, stored_version))
+                .cloned(),
             parked: u64::try_from(row.try_get::<i64, _>("parked")?).unwrap_or_default(),
             silent_for: row
                 .try_get::<Option<f64>, _>("silent_for")?

@@ -4,7 +4,7 @@ use std::io::Cursor;
 use std::sync::Arc;
 use std::time::Duration;
 
-use events::{EventStore, Family, Position};
+use events::{Family, Position};
 use replay::audit::tamper::{Proof, check, heads, prove};
 use replay::import::import;
 use replay::{Environment, ReplayError};
@@ -35,8 +35,9 @@ impl Cluster {
         let options = store_eventstore::Options::new(double.url().parse().unwrap());
         let clock = Arc::new(FrozenClock::default());
         let payloads = Arc::new(PgPayloadStore::new(database.pool.clone()));
-        let store = EventStoreDb::connect(options, clock.clone(), payloads, &TaskTracker::new());
-        let store = Arc::new(store.await.unwrap());
+        let tasks = TaskTracker::new();
+        let store = EventStoreDb::connect(options, clock.clone(), payloads, &tasks).await;
+        let store = Arc::new(store.unwrap());
         let entropy = Arc::new(SeededEntropy::default());
         let keys = Arc::new(PgSubjectKeys::new(database.pool.clone(), entropy.clone()));
         let environment = Environment {

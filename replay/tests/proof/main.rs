@@ -10,7 +10,6 @@ mod audit;
 mod cluster;
 mod export;
 mod rebuild;
-mod serving;
 mod status;
 mod steering;
 mod support;

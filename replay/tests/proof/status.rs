@@ -148,8 +148,5 @@ async fn reactors_are_parked_like_read_models() {
     );
     let unknown = replay::parking::park(&world.environment, "nobody", Position(7), "x").await;
     let said = unknown.unwrap_err().to_string();
-    assert!(
-        said.contains("inbox") && said.contains("erasure"),
-        "{said}"
-    );
+    assert!(said.contains("inbox") && said.contains("erasure"), "{said}");
 }

@@ -28,9 +28,12 @@ pub struct Environment {
     pub shutdown: CancellationToken,
 }
 
+/// So many keys are kept at the most while the log is read.
+const KEYS: u64 = 500_000;
+
 impl Environment {
     /// Reads the log in clear.
     pub(crate) fn reader(&self) -> Reader {
-        Reader::new(Arc::clone(&self.store), Arc::clone(&self.keys))
+        Reader::keeping(KEYS, Arc::clone(&self.store), Arc::clone(&self.keys))
     }
 }

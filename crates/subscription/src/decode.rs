@@ -61,8 +61,14 @@ pub struct Reader {
 impl Reader {
     /// Reads `store` and opens personal values with `keys`.
     pub fn new(store: Arc<dyn EventStore>, keys: Arc<dyn SubjectKeys>) -> Self {
+        Self::keeping(KEPT_AT_MOST, store, keys)
+    }
+
+    /// The same for long stretches of the log, in which many more subjects come up again and again: keeps so many keys at
+    /// the most, each about 200 bytes.
+    pub fn keeping(at_most: u64, store: Arc<dyn EventStore>, keys: Arc<dyn SubjectKeys>) -> Self {
         let known = Cache::builder()
-            .max_capacity(KEPT_AT_MOST)
+            .max_capacity(at_most)
             .time_to_live(KEPT)
             .build();
         Self { store, keys, known }

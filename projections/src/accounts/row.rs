@@ -128,44 +128,47 @@ impl CopyRow for AccountRow {
         "link_handle",
         "link_value",
         "totp_keys",
+        "zk_credential_key",
+        "zk_rotation_id",
     ];
 
     fn fields(&self, row: &mut Fields<'_>) {
-        let storage = self.storage_devices.iter().copied().map(device_column);
-        let Reach {
-            access_key,
-            unrestricted,
-            discoverable,
-        } = &self.reach;
-        row.add(self.aci.uuid())
-            .add(self.pni.uuid())
-            .add(self.registered_at.to_i64())
-            .add(*unrestricted)
-            .add(*discoverable)
+        // Every field by name: a new one must not be forgotten here.
+        let Self {
+            aci,
+            pni,
+            registered_at,
+            number,
+            identity,
+            reach,
+            username,
+            totp_keys,
+            zk_credential,
+            storage_devices,
+        } = self;
+        let storage = storage_devices.iter().copied().map(device_column);
+        row.add(aci.uuid())
+            .add(pni.uuid())
+            .add(registered_at.to_i64())
+            .add(reach.unrestricted)
+            .add(reach.discoverable)
             .add(storage.collect::<Vec<_>>())
-            .add(self.number.as_ref().map(E164::as_str))
-            .add(
-                self.identity
-                    .aci
-                    .as_ref()
-                    .map(|key| -> &[u8] { key.as_ref() }),
-            )
-            .add(
-                self.identity
-                    .pni
-                    .as_ref()
-                    .map(|key| -> &[u8] { key.as_ref() }),
-            )
-            .add(access_key.as_ref().map(|key| -> &[u8] { key.as_ref() }))
-            .add(
-                self.username
-                    .as_ref()
-                    .map(|it| -> &[u8] { it.hash.as_ref() }),
-            )
+            .add(number.as_ref().map(E164::as_str))
+            .add(slice(identity.aci.as_ref()))
+            .add(slice(identity.pni.as_ref()))
+            .add(slice(reach.access_key.as_ref()))
+            .add(username.as_ref().map(|it| -> &[u8] { it.hash.as_ref() }))
             .add(link(self).map(|(handle, _)| handle.uuid()))
-            .add(link(self).map(|(_, value)| -> &[u8] { value.as_ref() }))
-            .add(&*totp_column(&self.totp_keys));
+            .add(slice(link(self).map(|(_, value)| value)))
+            .add(&*totp_column(totp_keys))
+            .add(slice(zk_credential.as_ref().map(|(key, _)| key)))
+            .add(zk_credential.as_ref().map(|(_, id)| id.cast_signed()));
     }
+}
+
+/// The bytes of a value, if there is one.
+fn slice<T: AsRef<[u8]>>(value: Option<&T>) -> Option<&[u8]> {
+    value.map(AsRef::as_ref)
 }
 
 fn username(row: &PgRow) -> Result<Option<Username>, BoxError> {

@@ -61,6 +61,13 @@ pub struct RequestContext {
     pub again: Option<Arc<OwnEvents>>,
 }
 
+impl RequestContext {
+    /// The chain of requests that this one belongs to: its own, if nobody named one.
+    pub fn chain(&self) -> Uuid {
+        self.correlation.unwrap_or(self.request.0)
+    }
+}
+
 /// The id of a request: it begins with its time, as UUID version 7 does, and goes on as `seed` does.
 pub fn request_id(millis: u64, seed: &[u8; 32]) -> RequestId {
     let random = seed.first_chunk().expect("32 bytes begin with 10");

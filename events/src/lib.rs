@@ -5,6 +5,7 @@ pub mod codec;
 pub mod erasure;
 pub mod ids;
 pub mod keys;
+pub mod line;
 pub mod mailbox;
 pub mod metadata;
 pub mod number;

@@ -89,12 +89,20 @@ pub struct Metadata {
     /// The event that made a reactor or job cause this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub causation: Option<EventId>,
-    /// The chain of requests that it belongs to; the request itself where none was named.
+    /// The chain of requests that it belongs to: what the caller named, or the chain of the event that caused it, or the request
+    /// itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correlation: Option<Uuid>,
     /// The version of the stored form, from 1.
     #[serde(rename = "v")]
     pub schema_version: u16,
+}
+
+impl Metadata {
+    /// The chain of requests that it belongs to. Where none is stored, the request is its own.
+    pub fn chain(&self) -> Uuid {
+        self.correlation.unwrap_or(self.request.0)
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ event_family! {
         2 EventParked { }
         3 EventUnparked { }
         10 LogExported { }
+        11 HistoryArchived { }
         20 RebuildPaused { }
         21 RebuildResumed { }
         22 RebuildCancelled { }
@@ -85,4 +86,21 @@ pub struct RebuildResumed {
 pub struct RebuildCancelled {
     /// The read model's name.
     pub model: Box<str>,
+}
+
+/// Old events of mailboxes moved from the database to an object store. They are part of the log as before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryArchived {
+    /// The positions follow this one.
+    pub after: Position,
+    /// The last position.
+    pub through: Position,
+    /// How many events moved.
+    pub events: u64,
+    /// Where the object store is.
+    pub place: Box<str>,
+    /// The object's name there.
+    pub name: Box<str>,
+    /// SHA-256 of the object, hexadecimal.
+    pub digest: Box<str>,
 }

@@ -336,6 +336,11 @@ pub trait EventStore: Send + Sync + 'static {
     fn has_dense_positions(&self) -> bool {
         true
     }
+
+    /// Whether old events can move to an archive, from which this store goes on reading them.
+    fn reads_archive(&self) -> bool {
+        false
+    }
 }
 
 /// A part of a payload.

@@ -18,6 +18,7 @@ use crate::steer::Wish;
 use crate::verify::{Verified, verify};
 
 pub use crate::audit::cli::AuditCommand;
+pub use crate::retention::cli::RetentionCommand;
 
 /// Rebuild read models from the log, prove them equal to it, or look at their state.
 #[derive(Clone, Debug, Subcommand)]

@@ -94,6 +94,23 @@ pub enum ReplayError {
         "the event at position {0} is not the one that was signed: somebody has changed the log or the tree; see `audit check`"
     )]
     Edited(Position),
+    /// Old events cannot be moved out of this log.
+    #[error(
+        "this log is on a cluster, which cannot give events to an archive and read them back: set limits of its own there, \
+         and know that what it scavenges is gone from audits, proofs and rebuilds"
+    )]
+    NoArchive,
+    /// What was to move is not what was signed.
+    #[error(
+        "the events after position {0} through {1} are not those that were signed: nothing of them was moved; see `audit check`"
+    )]
+    NotAsSigned(Position, Position),
+    /// A segment could not be moved.
+    #[error("old events could not be moved; none is lost")]
+    NotMoved(#[from] archive::NotKept),
+    /// Somebody's history is asked for, and not whose.
+    #[error("whose? --account names them; `audit search` looks at the whole log")]
+    NoAccount,
     /// Checking needs a key.
     #[error("--public-key (or HELIOGRAPH_LOG_PUBLIC_KEY) is needed: `heliograph keygen` prints it")]
     NoPublicKey,

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use events::line::{self, EventLine};
 use events::personal::KeyId;
 use events::{EventId, Position, Recorded, Revision, StreamId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -18,21 +19,6 @@ pub enum Format {
     Jsonl,
     /// One `CloudEvent` (version 1.0, structured mode) a line.
     Cloudevents,
-}
-
-/// An event as a line of JSON.
-#[derive(Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct EventLine {
-    position: u64,
-    stream: String,
-    revision: u64,
-    id: Uuid,
-    #[serde(rename = "type")]
-    kind: String,
-    recorded_at: u64,
-    data: Box<RawValue>,
-    metadata: Box<RawValue>,
 }
 
 /// An event as a `CloudEvent`. Names of extensions may have lower-case letters and digits only, their values no structure.
@@ -95,16 +81,10 @@ pub(crate) struct Secret<T> {
 /// The event as a line, without the newline.
 pub fn line(event: &Recorded, format: Format) -> Result<String, ReplayError> {
     let json = match format {
-        Format::Jsonl => serde_json::to_string(&EventLine {
-            position: event.position.0,
-            stream: event.stream.to_string(),
-            revision: event.revision.0,
-            id: event.id.uuid(),
-            kind: event.type_name.to_string(),
-            recorded_at: event.recorded_at.epoch_millis(),
-            data: raw(event, &event.data)?,
-            metadata: raw(event, &event.metadata)?,
-        }),
+        Format::Jsonl => {
+            let line = EventLine::try_from(event).map_err(|_| not_json(event.position))?;
+            serde_json::to_string(&line)
+        }
         Format::Cloudevents => serde_json::to_string(&CloudEvent {
             specversion: "1.0".into(),
             id: event.id.uuid(),
@@ -125,12 +105,7 @@ pub fn line(event: &Recorded, format: Format) -> Result<String, ReplayError> {
 
 /// Stored text, verbatim.
 fn raw(event: &Recorded, bytes: &[u8]) -> Result<Box<RawValue>, ReplayError> {
-    let text = std::str::from_utf8(bytes).map_err(|_| not_json(event.position))?;
-    // A line is a line: stored JSON is written without line breaks, and what has some was made by hand.
-    if text.contains('\n') {
-        return Err(not_json(event.position));
-    }
-    RawValue::from_string(text.to_owned()).map_err(|_| not_json(event.position))
+    line::raw(bytes).map_err(|_| not_json(event.position))
 }
 
 fn not_json(position: Position) -> ReplayError {
@@ -161,21 +136,6 @@ pub(crate) fn parse(text: &str) -> Result<Line, String> {
     Err("it is neither an event nor anything else that an export has".to_owned())
 }
 
-impl EventLine {
-    fn recorded(self) -> Result<Recorded, String> {
-        Ok(Recorded {
-            position: Position(self.position),
-            stream: stream(&self.stream)?,
-            revision: Revision(self.revision),
-            id: EventId::from_uuid(self.id),
-            type_name: self.kind.into(),
-            data: text(self.data),
-            metadata: text(self.metadata),
-            recorded_at: timestamp(self.recorded_at)?,
-        })
-    }
-}
-
 impl CloudEvent {
     fn recorded(self) -> Result<Recorded, String> {
         let kind = self
@@ -193,15 +153,11 @@ impl CloudEvent {
             revision: Revision(number(&self.revision)?),
             id: EventId::from_uuid(self.id),
             type_name: kind.1.to_owned().into(),
-            data: text(self.data),
+            data: line::text(self.data),
             metadata: self.metadata.into(),
             recorded_at: timestamp(number(&self.recordedat)?)?,
         })
     }
-}
-
-fn text(raw: Box<RawValue>) -> bytes::Bytes {
-    String::from(Box::<str>::from(raw)).into()
 }
 
 fn stream(text: &str) -> Result<StreamId, String> {

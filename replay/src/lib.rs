@@ -6,6 +6,7 @@ pub mod export;
 pub mod import;
 pub mod parking;
 pub mod rebuild;
+pub mod retention;
 pub mod status;
 pub mod steer;
 pub mod verify;

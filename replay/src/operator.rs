@@ -15,27 +15,37 @@ pub(crate) async fn record(
     environment: &Environment,
     event: impl Into<OperatorEvent>,
 ) -> Result<Position, ReplayError> {
+    let millis = environment.clock.now().epoch_millis();
+    let random = environment.entropy.bytes();
+    let id = uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid();
+    record_once(environment, EventId::from_uuid(id), event).await
+}
+
+/// The same, for an event whose id follows from what was done: it may have been recorded before.
+pub(crate) async fn record_once(
+    environment: &Environment,
+    id: EventId,
+    event: impl Into<OperatorEvent>,
+) -> Result<Position, ReplayError> {
     let Environment {
         store,
         clock,
-        entropy,
         operator,
         ..
     } = environment;
     let event = event.into();
     let at = clock.now();
+    let request = fresh_id(environment);
     let metadata = Metadata {
         at,
         actor: Actor::Operator(operator.clone()),
-        request: RequestId(fresh_id(environment)),
+        request: RequestId(request),
         causation: None,
-        correlation: None,
+        correlation: Some(request),
         schema_version: SCHEMA_VERSION,
     };
-    let millis = at.epoch_millis();
-    let id = uuid::Builder::from_unix_timestamp_millis(millis, &entropy.bytes()).into_uuid();
     let event = NewEvent {
-        id: EventId::from_uuid(id),
+        id,
         type_name: event.type_name(),
         data: event
             .to_json()

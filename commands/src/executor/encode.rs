@@ -81,7 +81,7 @@ fn encode_metadata(context: &RequestContext) -> Bytes {
         actor: context.actor.clone(),
         request: context.request,
         causation: context.causation,
-        correlation: context.correlation,
+        correlation: Some(context.chain()),
         schema_version: SCHEMA_VERSION,
     };
     serde_json::to_vec(&metadata)

@@ -41,6 +41,8 @@ pub(crate) enum Command {
     Replay(Replay),
     /// Ask the log what happened.
     Audit(Audit),
+    /// Move old history of mailboxes to an object store, or look at what has moved.
+    Retention(Retention),
     /// Put a log to the test: does it keep what Heliograph relies on? It leaves its events behind.
     #[command(hide = true)]
     StoreContract(StoreContract),
@@ -167,6 +169,15 @@ pub(crate) struct Audit {
     pub(crate) database: DatabaseAccess,
     #[command(subcommand)]
     pub(crate) command: replay::cli::AuditCommand,
+}
+
+/// `heliograph retention`
+#[derive(Debug, Args)]
+pub(crate) struct Retention {
+    #[command(flatten)]
+    pub(crate) database: DatabaseAccess,
+    #[command(subcommand)]
+    pub(crate) command: replay::cli::RetentionCommand,
 }
 
 /// `heliograph store-contract`

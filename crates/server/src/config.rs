@@ -8,6 +8,7 @@ mod listeners;
 mod push;
 mod rates;
 mod remote;
+mod retention;
 mod storage;
 mod verification;
 mod watching;
@@ -24,6 +25,7 @@ pub(crate) use listeners::{Limits, Server, Tls};
 pub(crate) use push::Push;
 pub(crate) use rates::RateSettings;
 pub(crate) use remote::{Calling, Relay, Remote, Rollout};
+pub(crate) use retention::Retention;
 pub(crate) use storage::{Database, EventStore, Mailbox, Objects, Secrets};
 pub(crate) use verification::{
     Captcha, SessionsPerNumber, Spam, Verification, VerificationTransport,
@@ -63,6 +65,8 @@ pub(crate) struct Config {
     #[serde(default)]
     pub(crate) mailbox: Mailbox,
     #[serde(default)]
+    pub(crate) retention: Retention,
+    #[serde(default)]
     pub(crate) push: Push,
     #[serde(default)]
     pub(crate) log: Log,
@@ -99,6 +103,7 @@ impl Config {
             self.server.http.is_some() || self.server.https.is_some(),
             "set server.http or server.https: without one nobody can connect"
         );
+        self.retention.check(self.eventstore.is_some())?;
         anyhow::ensure!(
             self.verification.transport != VerificationTransport::Webhook
                 || self.verification.webhook_url.is_some(),
@@ -175,6 +180,21 @@ mod tests {
         ] {
             assert!(rates(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn history_moves_late_enough_to_a_place_that_is_named() {
+        let error = |lines: &str| parse(&format!("{LEAST}{lines}")).unwrap_err().to_string();
+        assert!(error("retention.mailbox_days = 90\n").contains("retention.url"));
+        let place = "retention.url = \"file:///var/history\"\n";
+        assert!(error(&format!("{place}retention.mailbox_days = 1\n")).contains("2 at least"));
+        let cluster = "eventstore.url = \"esdb://localhost\"\n";
+        let refused = error(&format!("{place}{cluster}retention.mailbox_days = 90\n"));
+        assert!(refused.contains("cluster"), "{refused}");
+        let config = parse(&format!("{LEAST}{place}retention.mailbox_days = 90\n")).unwrap();
+        let policy = config.retention.policy().unwrap();
+        assert_eq!(policy.horizon, Duration::from_hours(90 * 24));
+        assert!(parse(LEAST).unwrap().retention.policy().is_none());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `replay` and `audit`: commands that need the database and nothing else. A server may run on it meanwhile.
+//! `replay`, `audit` and `retention`: commands that need the database and nothing else. A server may run on it meanwhile.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -15,7 +15,7 @@ use store_postgres::PgSubjectKeys;
 use tokio_util::sync::CancellationToken;
 use tree::PublicKey;
 
-use crate::cli::{Audit, DatabaseAccess, Replay};
+use crate::cli::{Audit, DatabaseAccess, Replay, Retention};
 use crate::environment::{SystemClock, SystemEntropy};
 use crate::keygen;
 use crate::lifecycle::{Lifecycle, any_signal};
@@ -57,6 +57,18 @@ pub(crate) async fn audit(arguments: Audit) -> anyhow::Result<ExitCode> {
     }
     with_environment(&arguments.database, async |environment| {
         command.run(environment, key, &mut std::io::stdout()).await
+    })
+    .await
+}
+
+/// `heliograph retention …`
+pub(crate) async fn retention(arguments: Retention) -> anyhow::Result<ExitCode> {
+    let command = arguments.command;
+    let at_hand = public_key(&arguments.database);
+    with_environment(&arguments.database, async |environment| {
+        command
+            .run(environment, at_hand.as_ref(), &mut std::io::stdout())
+            .await
     })
     .await
 }

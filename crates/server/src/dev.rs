@@ -155,6 +155,7 @@ fn configuration(
         calling: config::Calling::default(),
         remote: config::Remote::default(),
         mailbox: config::Mailbox::default(),
+        retention: config::Retention::default(),
         push: config::Push::default(),
         log: config::Log {
             format: LogFormat::Text,

@@ -16,6 +16,7 @@ mod log;
 mod neighbours;
 mod objects;
 mod push;
+mod retention;
 mod sections;
 mod serve;
 mod store_contract;
@@ -58,6 +59,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Keygen(arguments) => keygen::run(&arguments),
         Command::Replay(arguments) => database::replay(arguments).await,
         Command::Audit(arguments) => database::audit(arguments).await,
+        Command::Retention(arguments) => database::retention(arguments).await,
         Command::StoreContract(arguments) => store_contract::run(arguments).await,
     }
 }

@@ -36,8 +36,8 @@ use crate::events_feed::{self, EventsFeed};
 use crate::lifecycle::Lifecycle;
 use crate::listeners::{Listeners, TlsListener, bind};
 use crate::{
-    admin, challenges, effects, keygen, log, neighbours, objects, push, sections, telemetry, tls,
-    verification,
+    admin, challenges, effects, keygen, log, neighbours, objects, push, retention, sections,
+    telemetry, tls, verification,
 };
 
 /// Connections for reading streams, payloads and keys. The appender and each projection have one of their own.
@@ -117,6 +117,7 @@ pub(crate) async fn start(
     let following = start_subscription(&store, workers, &progress, lifecycle);
     if workers {
         start_tree(config, &secrets, &store, lifecycle);
+        retention::start(config, &secrets, &store, lifecycle);
     }
     let connections = Connections {
         at_most: config.database.connections,
@@ -205,6 +206,7 @@ pub(crate) async fn start_worker(
     let progress = Model::progress();
     let following = start_subscription(&store, true, &progress, lifecycle);
     start_tree(config, &secrets, &store, lifecycle);
+    retention::start(config, &secrets, &store, lifecycle);
     let queries = Queries::new(
         store.database.clone(),
         Connections::default(),

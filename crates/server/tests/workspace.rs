@@ -13,7 +13,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("loadgen", &["api", "crypto", "events"]),
     ("store-contract", &["events"]),
     ("store-eventstore", &["events"]),
-    ("store-postgres", &["events"]),
+    ("archive", &["events", "tree"]),
+    ("store-postgres", &["archive", "events"]),
     ("subscription", &["events"]),
     ("projections", &["events", "subscription"]),
     ("api", &["events", "commands", "projections", "crypto"]),
@@ -22,6 +23,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     (
         "replay",
         &[
+            "archive",
             "events",
             "projections",
             "subscription",

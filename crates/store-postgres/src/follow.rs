@@ -8,11 +8,10 @@ use events::store::{Batch, Position, ReadError, Recorded};
 use events::stream::Family;
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
-use sqlx::PgPool;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::read;
+use crate::read::{self, Log};
 use crate::wake::Head;
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
@@ -20,14 +19,14 @@ const LAST_BACKOFF: Duration = Duration::from_secs(2);
 
 /// Everything of `families` after `after`. Outlives lost connections; ends only if the log is damaged.
 pub(crate) fn follow(
-    pool: PgPool,
+    log: Log,
     head: &Head,
     recent: Arc<Recent>,
     after: Position,
     families: &[Family],
 ) -> BoxStream<'static, Result<Batch, ReadError>> {
     let follower = Follower {
-        pool,
+        log,
         recent,
         head: head.subscribe(),
         after,
@@ -41,7 +40,7 @@ pub(crate) fn follow(
 }
 
 struct Follower {
-    pool: PgPool,
+    log: Log,
     recent: Arc<Recent>,
     head: watch::Receiver<Position>,
     after: Position,
@@ -71,7 +70,7 @@ impl Follower {
         }
         let mut backoff = FIRST_BACKOFF;
         loop {
-            match read::page(&self.pool, self.after, &self.families, read::PAGE).await {
+            match read::page(&self.log, self.after, &self.families, read::PAGE).await {
                 Err(ReadError::Unavailable(error)) => {
                     tracing::warn!(error, after = %self.after, "cannot read the log; trying again");
                     sleep(backoff).await;

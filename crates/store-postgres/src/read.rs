@@ -1,5 +1,6 @@
 //! Reading: one stream, or the whole log in order.
 
+use archive::{Archive, MOVES, Stretch};
 use events::store::{Batch, Position, ReadError, Recorded, Revision};
 use events::stream::{Family, StreamId};
 use sqlx::{PgPool, Row as _};
@@ -9,8 +10,51 @@ use crate::rows::{column, damaged, event_columns, recorded, unreadable};
 /// How many positions one query looks at, whatever the filter lets through.
 pub(crate) const PAGE: usize = 1000;
 
+/// Where the log is: what has not moved, and what has.
+#[derive(Clone, Debug)]
+pub(crate) struct Log {
+    pub(crate) pool: PgPool,
+    pub(crate) archive: Archive,
+}
+
+impl Log {
+    pub(crate) fn new(pool: PgPool) -> Self {
+        let archive = Archive::new(pool.clone());
+        Self { pool, archive }
+    }
+}
+
 /// At most `limit` events of a stream from revision `from` on.
 pub(crate) async fn stream(
+    log: &Log,
+    stream: &StreamId,
+    from: Revision,
+    limit: usize,
+) -> Result<Vec<Recorded>, ReadError> {
+    let mut events = rows_of(&log.pool, stream, from, limit).await?;
+    let begins_late = events.first().is_none_or(|first| first.revision > from);
+    if begins_late && MOVES.contains(&stream.family()) {
+        let rows = std::mem::take(&mut events);
+        events = log.archive.stream(stream, from, limit).await?;
+        // What has moved since the rows were read is among them still.
+        let next = events.last().map_or(from, |last| last.revision.next());
+        events.extend(rows.into_iter().filter(|row| row.revision >= next));
+        events.truncate(limit);
+    }
+    let mut next = from;
+    for event in &events {
+        if event.revision != next {
+            return Err(damaged(
+                event.position,
+                format!("revision {next} of {stream} is missing"),
+            ));
+        }
+        next = next.next();
+    }
+    Ok(events)
+}
+
+async fn rows_of(
     pool: &PgPool,
     stream: &StreamId,
     from: Revision,
@@ -28,32 +72,19 @@ pub(crate) async fn stream(
     .fetch_all(pool)
     .await
     .map_err(unreadable)?;
-    let mut next = from;
-    let mut events = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let event = recorded(row)?;
-        if event.revision != next {
-            return Err(damaged(
-                event.position,
-                format!("revision {next} of {stream} is missing"),
-            ));
-        }
-        next = next.next();
-        events.push(event);
-    }
-    Ok(events)
+    rows.iter().map(recorded).collect()
 }
 
 /// The next stretch of the log that has an event of `families`, or else reaches the head.
 pub(crate) async fn all(
-    pool: &PgPool,
+    log: &Log,
     after: Position,
     families: &[Family],
     limit: usize,
 ) -> Result<Batch, ReadError> {
     let mut reached = after;
     loop {
-        let page = page(pool, reached, families, limit).await?;
+        let page = page(log, reached, families, limit).await?;
         let moved = page.through > reached;
         reached = page.through;
         if !page.events.is_empty() || !moved {
@@ -62,11 +93,12 @@ pub(crate) async fn all(
     }
 }
 
-/// The events of `families` among the next positions: one query, and so one snapshot.
+/// The events of `families` among the next positions: one query, and so one snapshot. What had moved by then is put back in its
+/// place.
 ///
 /// Positions are dense and commit in order, so the number of rows in a range of positions tells whether one is missing.
 pub(crate) async fn page(
-    pool: &PgPool,
+    log: &Log,
     after: Position,
     families: &[Family],
     limit: usize,
@@ -76,7 +108,8 @@ pub(crate) async fn page(
     let rows = sqlx::query(concat!(
         "SELECT ",
         event_columns!(),
-        ", seen.last, seen.rows, head.position
+        ", seen.last, seen.rows, head.position, 
+            (SELECT through FROM log.segments WHERE after < $1 + $2 ORDER BY after DESC LIMIT 1)
          FROM log.head head
          CROSS JOIN (SELECT max(position) AS last, count(*) AS rows
                      FROM log.events WHERE position > $1 AND position <= $1 + $2) seen
@@ -89,7 +122,7 @@ pub(crate) async fn page(
     .bind(span)
     .bind(&codes)
     .bind(limit_of(limit))
-    .fetch_all(pool)
+    .fetch_all(&log.pool)
     .await
     .map_err(unreadable)?;
     let row = rows
@@ -100,7 +133,11 @@ pub(crate) async fn page(
         rows: column(row, 10)?,
         head: column(row, 11)?,
     };
-    let end = seen.check(after, span)?;
+    let reach: Option<i64> = column(row, 12)?;
+    let reach = reach.map_or(Position::START, Position::from_i64);
+    let end = Position::from_i64(seen.head.min(after.to_i64() + span));
+    let moved = log.archive.stretch(after, end, reach).await?;
+    let end = seen.with(moved.positions()).check(after, span)?;
     let mut events = Vec::with_capacity(rows.len());
     for row in &rows {
         if row
@@ -111,12 +148,41 @@ pub(crate) async fn page(
             events.push(recorded(row)?);
         }
     }
+    if families.iter().any(|family| MOVES.contains(family)) {
+        events = put_back(events, &moved, limit).await?;
+    }
     let cut_short = events.len() == limit;
     let through = match events.last() {
         Some(last) if cut_short => last.position,
         Some(_) | None => end,
     };
     Ok(Batch { events, through })
+}
+
+/// The first `limit` of the rows that were read and of what has moved from among them. Opens no segment that it does not need.
+async fn put_back(
+    rows: Vec<Recorded>,
+    moved: &Stretch,
+    limit: usize,
+) -> Result<Vec<Recorded>, ReadError> {
+    let mut end = match rows.last() {
+        Some(last) if rows.len() == limit => last.position,
+        Some(_) | None => Position(u64::MAX),
+    };
+    let mut positions: Vec<Position> = moved.positions().take_while(|it| *it <= end).collect();
+    if positions.is_empty() {
+        return Ok(rows);
+    }
+    positions.extend(rows.iter().map(|row| row.position));
+    positions.sort_unstable();
+    if let Some(last) = positions.get(limit.saturating_sub(1)) {
+        end = *last;
+    }
+    let mut events = moved.events(end).await?;
+    events.extend(rows);
+    events.sort_unstable_by_key(|event| event.position);
+    events.truncate(limit);
+    Ok(events)
 }
 
 /// What a query found in a range of positions.
@@ -127,6 +193,15 @@ struct Seen {
 }
 
 impl Seen {
+    /// The same, with the events that have moved away.
+    fn with(mut self, moved: impl Iterator<Item = Position>) -> Self {
+        for position in moved {
+            self.rows += 1;
+            self.last = self.last.max(Some(position.to_i64()));
+        }
+        self
+    }
+
     /// The end of the range, if every position up to it is there.
     fn check(&self, after: Position, span: i64) -> Result<Position, ReadError> {
         let start = after.to_i64();

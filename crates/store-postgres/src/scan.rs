@@ -1,7 +1,10 @@
 //! Reading long stretches: by COPY, which costs both sides a fraction of what pages cost.
 
+use std::iter::Peekable;
 use std::ops::ControlFlow;
+use std::vec;
 
+use archive::MOVES;
 use bytes::{Buf as _, Bytes};
 use events::ids::EventId;
 use events::store::{Batch, Position, ReadError, Recorded, Revision};
@@ -9,12 +12,12 @@ use events::stream::{Family, StreamId};
 use events::values::Timestamp;
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
-use sqlx::PgPool;
-use sqlx::postgres::{PgPoolCopyExt as _, PgPoolOptions};
+use sqlx::{Connection as _, PgConnection};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use crate::read::Log;
 use crate::rows::{damaged, family_of, name_of, unreadable};
 
 /// How many positions one statement reads: it holds a snapshot for as long as it goes on.
@@ -25,7 +28,7 @@ const AHEAD: usize = 2;
 
 /// Everything of `families` after `after` up to `through`, in batches of at most `limit` events. A task reads ahead.
 pub(crate) fn scan(
-    pool: &PgPool,
+    log: &Log,
     after: Position,
     through: Position,
     families: &[Family],
@@ -33,8 +36,9 @@ pub(crate) fn scan(
 ) -> BoxStream<'static, Result<Batch, ReadError>> {
     let (sender, receiver) = mpsc::channel(AHEAD);
     let scan = Scan {
-        pool: pool.clone(),
+        log: log.clone(),
         families: families.iter().map(|family| family.code()).collect(),
+        moves: families.iter().any(|family| MOVES.contains(family)),
         limit,
         sender,
     };
@@ -47,43 +51,50 @@ pub(crate) fn scan(
 }
 
 struct Scan {
-    pool: PgPool,
+    log: Log,
     families: Vec<i16>,
+    /// Whether what has moved is wanted.
+    moves: bool,
     limit: usize,
     sender: mpsc::Sender<Result<Batch, ReadError>>,
 }
 
 impl Scan {
     async fn run(self, after: Position, through: Position) {
+        if let Err(error) = self.pass_all_on(after, through).await {
+            // If nobody listens, nobody needs to know.
+            drop(self.sender.send(Err(error)).await);
+        }
+    }
+
+    async fn pass_all_on(&self, after: Position, through: Position) -> Result<(), ReadError> {
         // A connection of its own: one that is left in the midst of a COPY is of no use to anybody else.
-        let options = (*self.pool.connect_options()).clone();
-        let own = PgPoolOptions::new()
-            .max_connections(1)
-            .connect_lazy_with(options);
+        let options = self.log.pool.connect_options();
+        let mut own = PgConnection::connect_with(&options)
+            .await
+            .map_err(unreadable)?;
         let mut reached = after;
         while reached < through {
             let end = Position(through.0.min(reached.0 + AT_ONCE));
-            match self.range(&own, reached, end).await {
-                Ok(ControlFlow::Continue(())) => reached = end,
-                Ok(ControlFlow::Break(())) => break,
-                Err(error) => {
-                    // If nobody listens, nobody needs to know.
-                    drop(self.sender.send(Err(error)).await);
-                    break;
-                }
+            if self.range(&mut own, reached, end).await?.is_break() {
+                return Ok(());
             }
+            reached = end;
         }
-        own.close().await;
+        own.close().await.map_err(unreadable)
     }
 
     /// Passes on what stands after one position up to another; breaks if nobody listens any more.
     async fn range(
         &self,
-        pool: &PgPool,
+        own: &mut PgConnection,
         after: Position,
         end: Position,
     ) -> Result<ControlFlow<()>, ReadError> {
-        is_whole(pool, after, end).await?;
+        // One snapshot: nothing moves away between the count and the rows.
+        let statement = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+        let mut snapshot = own.begin_with(statement).await.map_err(unreadable)?;
+        let moved = self.moved(&mut snapshot, after, end).await?;
         let families: Vec<String> = self.families.iter().map(i16::to_string).collect();
         // COPY takes no parameters; these are numbers.
         let statement = format!(
@@ -93,8 +104,16 @@ impl Scan {
              TO STDOUT (FORMAT binary)",
             families.join(", ")
         );
-        let mut rows = pool.copy_out_raw(&statement).await.map_err(unreadable)?;
-        let mut events = Vec::with_capacity(self.limit);
+        let mut rows = snapshot
+            .copy_out_raw(&statement)
+            .await
+            .map_err(unreadable)?;
+        let mut portion = Portion {
+            scan: self,
+            end,
+            moved: moved.into_iter().peekable(),
+            events: Vec::with_capacity(self.limit),
+        };
         let mut begun = false;
         while let Some(row) = rows.next().await {
             let mut row = row.map_err(unreadable)?;
@@ -102,17 +121,32 @@ impl Scan {
                 skip_header(&mut row)?;
             }
             while let Some(event) = recorded(&mut row)? {
-                let through = event.position;
-                events.push(event);
-                if events.len() == self.limit && through < end {
-                    let events = std::mem::replace(&mut events, Vec::with_capacity(self.limit));
-                    if self.pass_on(events, through).await.is_break() {
-                        return Ok(ControlFlow::Break(()));
-                    }
+                if portion.take(event).await.is_break() {
+                    return Ok(ControlFlow::Break(()));
                 }
             }
         }
-        Ok(self.pass_on(events, end).await)
+        let passed_on = portion.finish().await;
+        drop(rows);
+        snapshot.commit().await.map_err(unreadable)?;
+        Ok(passed_on)
+    }
+
+    /// What has moved away from after one position up to another, if everything else is there.
+    async fn moved(
+        &self,
+        snapshot: &mut PgConnection,
+        after: Position,
+        end: Position,
+    ) -> Result<Vec<Recorded>, ReadError> {
+        let (rows, reach) = seen(snapshot, after, end).await?;
+        let moved = self.log.archive.stretch(after, end, reach).await?;
+        is_whole(rows + moved.positions().count() as u64, after, end)?;
+        if self.moves {
+            moved.events(end).await
+        } else {
+            Ok(Vec::new())
+        }
     }
 
     async fn pass_on(&self, events: Vec<Recorded>, through: Position) -> ControlFlow<()> {
@@ -123,17 +157,62 @@ impl Scan {
     }
 }
 
-/// Positions are dense, so the number of rows in a range tells whether one is missing.
-async fn is_whole(pool: &PgPool, after: Position, end: Position) -> Result<(), ReadError> {
-    let rows: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM log.events WHERE position > $1 AND position <= $2",
+/// Rows as they come, with what has moved put back in its place.
+struct Portion<'a> {
+    scan: &'a Scan,
+    end: Position,
+    moved: Peekable<vec::IntoIter<Recorded>>,
+    events: Vec<Recorded>,
+}
+
+impl Portion<'_> {
+    async fn take(&mut self, row: Recorded) -> ControlFlow<()> {
+        while let Some(event) = self.moved.next_if(|event| event.position < row.position) {
+            self.push(event).await?;
+        }
+        self.push(row).await
+    }
+
+    async fn push(&mut self, event: Recorded) -> ControlFlow<()> {
+        let (limit, through) = (self.scan.limit, event.position);
+        self.events.push(event);
+        if self.events.len() < limit || through == self.end {
+            return ControlFlow::Continue(());
+        }
+        let events = std::mem::replace(&mut self.events, Vec::with_capacity(limit));
+        self.scan.pass_on(events, through).await
+    }
+
+    async fn finish(mut self) -> ControlFlow<()> {
+        while let Some(event) = self.moved.next() {
+            self.push(event).await?;
+        }
+        self.scan.pass_on(self.events, self.end).await
+    }
+}
+
+/// How many rows there are after one position up to another, and where the last segment ends that may have some of them.
+async fn seen(
+    snapshot: &mut PgConnection,
+    after: Position,
+    end: Position,
+) -> Result<(u64, Position), ReadError> {
+    let (rows, reach): (i64, Option<i64>) = sqlx::query_as(
+        "SELECT (SELECT count(*) FROM log.events WHERE position > $1 AND position <= $2),
+                (SELECT through FROM log.segments WHERE after < $2 ORDER BY after DESC LIMIT 1)",
     )
     .bind(after.to_i64())
     .bind(end.to_i64())
-    .fetch_one(pool)
+    .fetch_one(snapshot)
     .await
     .map_err(unreadable)?;
-    let expected = end.to_i64() - after.to_i64();
+    let reach = reach.map_or(Position::START, Position::from_i64);
+    Ok((rows.unsigned_abs(), reach))
+}
+
+/// Positions are dense, so the number of events in a range tells whether one is missing.
+fn is_whole(rows: u64, after: Position, end: Position) -> Result<(), ReadError> {
+    let expected = end.0 - after.0;
     if rows == expected {
         return Ok(());
     }

@@ -9,14 +9,13 @@ use events::store::{
 };
 use events::stream::{Family, StreamId};
 use futures::stream::BoxStream;
-use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::appender::{self, Appender, Queue};
 use crate::follow::{self, Recent};
 use crate::options::Options;
-use crate::read;
+use crate::read::{self, Log};
 use crate::scan;
 use crate::types::{self, StartError};
 use crate::wake::{self, Head};
@@ -24,7 +23,7 @@ use crate::wake::{self, Head};
 /// The log on Postgres. Cheap to clone; all clones append through the same task.
 #[derive(Clone, Debug)]
 pub struct PgEventStore {
-    pool: PgPool,
+    log: Log,
     queue: Queue,
     head: Arc<Head>,
     recent: Arc<Recent>,
@@ -53,7 +52,7 @@ impl PgEventStore {
         let appender = Appender::new(options, clock, head.clone(), recent.clone(), position);
         tracker.spawn(appender.run(waiting));
         Ok(Self {
-            pool,
+            log: Log::new(pool),
             queue,
             head,
             recent,
@@ -73,7 +72,7 @@ impl EventStore for PgEventStore {
         from: Revision,
         limit: usize,
     ) -> Result<Vec<Recorded>, ReadError> {
-        read::stream(&self.pool, stream, from, limit).await
+        read::stream(&self.log, stream, from, limit).await
     }
 
     async fn read_all(
@@ -82,7 +81,7 @@ impl EventStore for PgEventStore {
         families: &[Family],
         limit: usize,
     ) -> Result<Batch, ReadError> {
-        read::all(&self.pool, after, families, limit).await
+        read::all(&self.log, after, families, limit).await
     }
 
     fn follow(
@@ -91,7 +90,7 @@ impl EventStore for PgEventStore {
         families: &[Family],
     ) -> BoxStream<'static, Result<Batch, ReadError>> {
         follow::follow(
-            self.pool.clone(),
+            self.log.clone(),
             &self.head,
             self.recent.clone(),
             after,
@@ -100,7 +99,7 @@ impl EventStore for PgEventStore {
     }
 
     async fn head(&self) -> Result<Position, ReadError> {
-        read::head(&self.pool).await
+        read::head(&self.log.pool).await
     }
 
     fn scan(
@@ -110,6 +109,10 @@ impl EventStore for PgEventStore {
         families: &[Family],
         limit: usize,
     ) -> BoxStream<'_, Result<Batch, ReadError>> {
-        scan::scan(&self.pool, after, through, families, limit)
+        scan::scan(&self.log, after, through, families, limit)
+    }
+
+    fn reads_archive(&self) -> bool {
+        true
     }
 }

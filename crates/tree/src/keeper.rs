@@ -156,7 +156,7 @@ impl Keeper {
             actor: Actor::System("tree".into()),
             request: RequestId(id),
             causation: None,
-            correlation: None,
+            correlation: Some(id),
             schema_version: SCHEMA_VERSION,
         };
         let new = NewEvent {

@@ -6,6 +6,7 @@ pub mod head;
 pub mod keeper;
 pub mod leaf;
 pub mod proof;
+pub mod range;
 pub mod tiles;
 
 pub use head::{HeadKey, PublicKey, SignedHead};

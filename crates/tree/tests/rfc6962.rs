@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use tree::frontier::Frontier;
 use tree::hash;
 use tree::proof::{consistency, inclusion, is_consistent, root_from};
+use tree::range;
 
 const LEAVES: [&str; 8] = [
     "",
@@ -136,5 +137,23 @@ proptest! {
         forged[flip.index(old)] = hash::leaf(b"forged");
         prop_assert!(!is_consistent((old as u64, defined(&forged[..old])), is, &path));
         prop_assert!(!is_consistent(was, (count as u64, defined(&forged)), &path));
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_range_and_the_nodes_beside_it_lead_to_the_root_and_another_range_does_not(
+        size in 1..300_u64, from in any::<prop::sample::Index>(), to in any::<prop::sample::Index>(), changed in any::<prop::sample::Index>(),
+    ) {
+        let all: Vec<TreeHash> = (0..size).map(|n| hash::leaf(&n.to_be_bytes())).collect();
+        let start = from.index(all.len());
+        let end = start + 1 + to.index(all.len() - start);
+        let (before, behind) = (range::before(&all[..], start as u64), range::behind(&all[..], end as u64, size));
+        let root = |leaves: &[TreeHash]| range::root_from(start as u64, &before, leaves.iter().copied(), &behind, size);
+        prop_assert_eq!(root(&all[start..end]), Some(hash::root(&all)));
+        let mut other = all[start..end].to_vec();
+        other[changed.index(end - start)] = hash::leaf(b"another");
+        prop_assert_ne!(root(&other), Some(hash::root(&all)));
+        prop_assert_ne!(root(&all[start..end - 1]), Some(hash::root(&all)));
     }
 }

@@ -2,8 +2,8 @@
 
 use events::Position;
 use events::operator::{
-    EventParked, EventUnparked, LogExported, OperatorEvent, ProjectionRebuilt, RebuildCancelled,
-    RebuildPaused, RebuildResumed,
+    EventParked, EventUnparked, HistoryArchived, LogExported, OperatorEvent, ProjectionRebuilt,
+    RebuildCancelled, RebuildPaused, RebuildResumed,
 };
 
 pub(super) fn samples() -> Vec<OperatorEvent> {
@@ -44,6 +44,16 @@ pub(super) fn samples() -> Vec<OperatorEvent> {
         .into(),
         RebuildCancelled {
             model: "inbox".into(),
+        }
+        .into(),
+        HistoryArchived {
+            after: Position(7),
+            through: Position(50_007),
+            events: 40_000,
+            place: "s3://history".into(),
+            name: "mailbox/00000000000000000008-00000000000000050007-0011223344556677.jsonl.gz"
+                .into(),
+            digest: "00".repeat(32).into(),
         }
         .into(),
     ]

@@ -20,11 +20,11 @@ use crate::{operator, secrets};
 /// Ask the log what happened.
 #[derive(Clone, Debug, Subcommand)]
 pub enum AuditCommand {
-    /// Show everything that happened to an account. Erased values are shown as erased, secrets never.
+    /// Show what happened to an account (`--account`): everything, or what fits. Erased values are shown as erased, secrets never.
     Show {
-        /// The account's id.
-        #[arg(long, value_name = "ACI")]
-        account: Aci,
+        /// Which events.
+        #[command(flatten)]
+        filter: Filter,
         /// Write JSON, one event a line.
         #[arg(long)]
         json: bool,
@@ -136,9 +136,9 @@ impl AuditCommand {
     ) -> Result<Outcome, ReplayError> {
         match self {
             Self::Show {
-                account,
+                filter,
                 json: as_json,
-            } => show(environment, *account, *as_json, out).await,
+            } => show(environment, filter, *as_json, out).await,
             Self::Search {
                 filter,
                 limit,
@@ -254,10 +254,14 @@ fn read_head(file: &Path) -> Result<SignedHead, ReplayError> {
 
 async fn show(
     environment: &Environment,
-    account: Aci,
+    filter: &Filter,
     as_json: bool,
     out: &mut (dyn Write + Send),
 ) -> Result<Outcome, ReplayError> {
+    let account = filter.account.ok_or(ReplayError::NoAccount)?;
+    if !filter.is_account_only() {
+        return find(environment, filter, usize::MAX, as_json, out).await;
+    }
     let entries = history(environment, account).await?;
     if as_json {
         for entry in &entries {

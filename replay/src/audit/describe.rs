@@ -30,6 +30,8 @@ pub(super) fn entry(fact: &Fact) -> Entry {
         event: fact.event.type_name().to_owned(),
         actor: fact.metadata.actor.clone(),
         request: fact.metadata.request,
+        causation: fact.metadata.causation,
+        correlation: fact.metadata.chain(),
         details: details(&fact.event),
     }
 }
@@ -281,6 +283,13 @@ fn operator(event: &OperatorEvent) -> Vec<Detail> {
             said("events", e.events),
             said("whole", e.whole),
             said("secrets", e.secrets),
+        ],
+        OperatorEvent::HistoryArchived(e) => vec![
+            said("after", e.after),
+            said("through", e.through),
+            said("events", e.events),
+            said("place", &e.place),
+            said("name", &e.name),
         ],
         OperatorEvent::EventParked(e) => {
             vec![

@@ -11,8 +11,9 @@ mod gather;
 
 use std::io::{self, Write};
 
-use events::{Aci, Actor, Position, RequestId, Timestamp};
+use events::{Aci, Actor, EventId, Position, RequestId, Timestamp};
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use crate::environment::Environment;
 use crate::error::ReplayError;
@@ -35,6 +36,10 @@ pub struct Entry {
     pub actor: Actor,
     /// Through which request.
     pub request: RequestId,
+    /// The event because of which, where a reactor or job did it.
+    pub causation: Option<EventId>,
+    /// The chain of requests that it belongs to.
+    pub correlation: Uuid,
     /// What else is known of it.
     pub details: Vec<Detail>,
 }
@@ -89,6 +94,8 @@ pub fn json(entry: &Entry) -> Value {
         "stream": entry.stream,
         "actor": entry.actor,
         "request": entry.request,
+        "causation": entry.causation,
+        "correlation": entry.correlation,
         "details": details,
     })
 }

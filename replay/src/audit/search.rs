@@ -14,7 +14,7 @@ use crate::error::ReplayError;
 /// How many events are read at once.
 const AT_ONCE: usize = 5_000;
 
-/// Which events are meant. What is not given does not matter.
+/// Which events are meant: those that fit all of this. What is not given does not matter.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Filter {
     /// Everything that concerns this account: its own events, and those of its number, keys, mailboxes and verifications.
@@ -123,6 +123,15 @@ impl Filter {
         )
     }
 
+    /// Whether nothing but an account is named.
+    pub(super) fn is_account_only(&self) -> bool {
+        let rest = Self {
+            account: None,
+            ..self.clone()
+        };
+        rest.is_all()
+    }
+
     fn admits(&self, event: &Recorded) -> Result<bool, ReplayError> {
         if self
             .kind
@@ -139,7 +148,7 @@ impl Filter {
                 position: event.position,
                 what: error.to_string(),
             })?;
-        let chain = metadata.correlation.unwrap_or(metadata.request.0);
+        let chain = metadata.chain();
         Ok(self.actor.as_ref().is_none_or(|it| *it == metadata.actor)
             && self.request.is_none_or(|it| it == metadata.request.0)
             && self.correlation.is_none_or(|it| it == chain))

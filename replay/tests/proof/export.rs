@@ -143,6 +143,52 @@ async fn events_are_found_by_what_is_known_of_them() {
     assert_eq!(text.lines().count(), 1);
     let (outcome, _) = audit(&world, &["search", "--actor", "operator:eve"]).await;
     assert_eq!(outcome, Outcome::Different);
+    let anonymous = audit(&world, &["search", "--actor", "anonymous", "--json"]).await;
+    assert_eq!(anonymous.1.lines().count(), 200);
+    let line: serde_json::Value =
+        serde_json::from_str(anonymous.1.lines().next().unwrap()).unwrap();
+    for name in ["actor", "request", "correlation"] {
+        assert!(line[name].is_string(), "{line}");
+    }
+    let account = testkit::history::samples::aci(1).to_string();
+    let (_, whole) = audit(&world, &["show", "--account", &account, "--json"]).await;
+    let (_, text) = audit(&world, &["search", "--account", &account, "--json"]).await;
+    assert_eq!(text, whole);
+    let narrow = [
+        "show",
+        "--account",
+        &account,
+        "--from",
+        "50",
+        "--family",
+        "mailbox",
+        "--json",
+    ];
+    let (_, text) = audit(&world, &narrow).await;
+    let expected = whole.lines().filter(|line| {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        line["position"].as_u64() >= Some(50)
+            && line["stream"].as_str().unwrap().starts_with("mailbox-")
+    });
+    assert!(text.lines().eq(expected) && !text.is_empty(), "{text}");
+    // All were stored at the same moment, as the clock stands still.
+    let (_, text) = audit(
+        &world,
+        &[
+            "export",
+            "--from",
+            "2026-01-01T00:00:00Z",
+            "--event",
+            "MessageQueued",
+        ],
+    )
+    .await;
+    let queued = all
+        .iter()
+        .filter(|event| event.type_name == "MessageQueued");
+    assert_eq!(text.lines().count(), queued.count());
+    let (_, text) = audit(&world, &["export", "--to", "2025-12-31T23:59:59Z"]).await;
+    assert_eq!(text, "");
     let (_, text) = audit(&world, &["search", "--limit", "3", "--json"]).await;
     assert_eq!(text.lines().count(), 3);
 }

@@ -10,6 +10,7 @@ mod audit;
 mod cluster;
 mod export;
 mod rebuild;
+mod retention;
 mod status;
 mod steering;
 mod support;

@@ -16,11 +16,11 @@ use crate::support::{World, random_history};
 
 const EVENTS: u64 = 897;
 
-fn key() -> HeadKey {
+pub(crate) fn key() -> HeadKey {
     HeadKey::new(&[7; 32])
 }
 
-async fn sign(world: &World) -> u64 {
+pub(crate) async fn sign(world: &World) -> u64 {
     let keeper = Keeper::new(KeeperOptions {
         store: world.store.clone(),
         database: world.database.pool.clone(),
@@ -101,7 +101,7 @@ async fn the_log_of_an_older_head_is_proved_to_be_the_beginning_of_a_newer_one()
 }
 
 /// What a superuser does who wants history to be another.
-async fn edit(world: &World, sql: &'static str) {
+pub(crate) async fn edit(world: &World, sql: &'static str) {
     let script = format!(
         "ALTER TABLE log.events DISABLE TRIGGER append_only; {sql}; ALTER TABLE log.events ENABLE TRIGGER append_only"
     );

@@ -175,7 +175,7 @@ pub(crate) async fn send(
         command.from = next;
         // Ids of events derive from the request's; a mailbox may be written to in both goes.
         context = RequestContext {
-            correlation: Some(context.request.0),
+            correlation: Some(context.chain()),
             ..api.executor.request_by(context.actor)
         };
     }

@@ -49,11 +49,10 @@ pub(super) async fn record(
     cause: &Fact,
     what: &str,
 ) -> Result<(), NotErased> {
-    let chain = cause.metadata.correlation;
     let because = Because {
         id: derived(&stream, cause.id, what),
         causation: Some(cause.id),
-        correlation: chain.unwrap_or(cause.metadata.request.0),
+        correlation: cause.metadata.chain(),
     };
     record_because(tools, stream, event, because).await
 }

@@ -15,6 +15,7 @@ mod writer;
 use std::sync::Arc;
 use std::time::Duration;
 
+use archive::MOVES;
 use events::ports::Clock;
 use events::store::{Position, Recorded};
 use events::values::Timestamp;
@@ -256,7 +257,9 @@ impl Appender {
                 continue;
             }
             let remembered = self.heads.get(stream);
-            if remembered.is_none() && !(said_to_be_new && trusting) {
+            // No index objects to a second beginning of a stream whose rows have moved away.
+            let trusted = said_to_be_new && trusting && !MOVES.contains(&stream.family());
+            if remembered.is_none() && !trusted {
                 unknown.push(stream);
             }
             starts.insert(stream, remembered.and_then(|stand| stand.0));

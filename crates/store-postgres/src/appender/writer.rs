@@ -88,7 +88,10 @@ pub(super) async fn moved_streams(
     through: Position,
 ) -> Result<Vec<(StreamId, Revision)>, sqlx::Error> {
     let rows: Vec<(i16, String, i64)> = sqlx::query_as(
-        "SELECT family, stream, max(revision) FROM log.events WHERE position > $1 AND position <= $2
+        "SELECT family, stream, max(revision)
+         FROM (SELECT family, stream, revision FROM log.events WHERE position > $1 AND position <= $2
+               UNION ALL
+               SELECT family, stream, last_revision FROM log.segment_streams WHERE through > $1) moved
          GROUP BY family, stream",
     )
     .bind(after.to_i64())
@@ -114,8 +117,11 @@ pub(super) async fn last_revisions(
         .collect();
     let keys: Vec<&str> = streams.iter().map(|stream| stream.key()).collect();
     let revisions: Vec<Option<i64>> = sqlx::query_scalar(
-        "SELECT (SELECT e.revision FROM log.events e WHERE e.family = s.family AND e.stream = s.stream
-                 ORDER BY e.revision DESC LIMIT 1)
+        "SELECT coalesce(
+                    (SELECT e.revision FROM log.events e WHERE e.family = s.family AND e.stream = s.stream
+                     ORDER BY e.revision DESC LIMIT 1),
+                    (SELECT max(a.last_revision) FROM log.segment_streams a
+                     WHERE a.family = s.family AND a.stream = s.stream))
          FROM unnest($1::smallint[], $2::text[]) WITH ORDINALITY AS s (family, stream, place)
          ORDER BY s.place",
     )

@@ -96,8 +96,8 @@ pub enum ReplayError {
     Edited(Position),
     /// Old events cannot be moved out of this log.
     #[error(
-        "this log is on a cluster, which cannot give events to an archive and read them back: set limits of its own there, \
-         and know that what it scavenges is gone from audits, proofs and rebuilds"
+        "this log is on a cluster, which cannot give events to an archive and read them back: its history stays there. \
+         Limits of its own ($maxAge and scavenging) would delete for good, and read models could not be rebuilt"
     )]
     NoArchive,
     /// What was to move is not what was signed.

@@ -7,13 +7,20 @@ mod support;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
+use events::StreamId;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
+use store_postgres::PgSubjectKeys;
+use support::cluster::Installation;
 use support::{Account, DevServer, HELIOGRAPH, call, heliograph, register};
+use testkit::environment::SeededEntropy;
+use testkit::history::History;
+use testkit::history::samples::{self, Address};
 
 const LONG: Duration = Duration::from_mins(2);
 
@@ -225,4 +232,43 @@ async fn killed_between_upload_and_deletion_or_before_it_is_told_nothing_is_lost
     let (status, said) = heliograph(&data, &["replay", "verify", "inbox"]);
     assert!(status.success(), "{said}");
     assert!(server.interrupt().success());
+}
+
+#[tokio::test]
+async fn a_worker_moves_what_is_old_by_itself_and_the_log_says_who_did() {
+    let archive = tempfile::tempdir().unwrap();
+    let installation = Installation::new().await;
+    // Written when the clock of tests stood still, months ago.
+    let mut history = History::default();
+    let device = Address(1, 1, 1);
+    history.then(
+        StreamId::account(samples::aci(1)),
+        samples::registered(1, 1),
+    );
+    history.message(device, 1, b"long ago");
+    history.then(StreamId::mailbox(device.into()), samples::delivered(&[1]));
+    let store = installation.database.event_store().await;
+    let entropy = Arc::new(SeededEntropy::default());
+    let keys = PgSubjectKeys::new(installation.database.pool.clone(), entropy);
+    history.append(&store, &keys).await;
+
+    installation.configure("[audit]\nheads_every_s = 1\n");
+    let node = installation.start();
+    let pool = &installation.database.pool;
+    let mut watching = pool.acquire().await.unwrap();
+    let read = "SELECT position >= 3 AND (SELECT size >= 3 FROM log.tree_signed) FROM projection.checkpoints WHERE model = 'inbox'
+                UNION ALL SELECT false LIMIT 1";
+    until(&mut watching, read).await;
+    drop(node);
+    let url = format!("file://{}", archive.path().display());
+    installation.configure(&format!("[retention]\nmailbox_days = 2\nurl = \"{url}\"\n"));
+    let _node = installation.start();
+    until(
+        &mut watching,
+        "SELECT count(*) = 1 FROM log.readable
+         WHERE type = 'HistoryArchived' AND metadata ->> 'actor' = 'operator:retention' AND data ->> 'events' = '2'",
+    )
+    .await;
+    assert_eq!(count(&mut watching, IN_TABLE).await, 0);
+    assert_eq!(objects(archive.path()).len(), 1);
 }

@@ -43,8 +43,8 @@ impl Retention {
         );
         anyhow::ensure!(
             !on_cluster,
-            "retention.mailbox_days is set, and the log is on a cluster, which cannot read an archive: set limits of its own \
-             there, and know that what it scavenges is gone from audits, proofs and rebuilds"
+            "retention.mailbox_days is set, and the log is on a cluster, which cannot give events to an archive and read \
+             them back: take the setting away, and its history stays on the cluster"
         );
         Ok(())
     }

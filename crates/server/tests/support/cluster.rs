@@ -53,6 +53,13 @@ impl Installation {
         self.folder.path().join("heliograph.toml")
     }
 
+    /// Adds to what the nodes are configured with.
+    pub(crate) fn configure(&self, more: &str) {
+        let mut config = std::fs::read_to_string(self.config()).expect("it was written");
+        config.push_str(more);
+        std::fs::write(self.config(), config).expect("the folder takes files");
+    }
+
     /// Starts a node on a port of its own choice, and waits until it is ready.
     pub(crate) fn start(&self) -> ServeNode {
         let mut child = Command::new(HELIOGRAPH)

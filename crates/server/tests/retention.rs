@@ -45,18 +45,25 @@ async fn exchange(client: &Client, base: &str, from: &Account, to: &Account) {
         let sent = call(client, Method::PUT, url, as_, Some(body));
         assert_eq!(sent.await.unwrap().status(), StatusCode::OK);
     }
-    let as_ = Some((&*to.aci, &*to.password));
+    assert_eq!(fetch(client, base, to).await, MESSAGES);
+    // The receipts: what waits does not move.
+    assert_eq!(fetch(client, base, from).await, MESSAGES);
+}
+
+/// Fetches and acknowledges what waits; tells how many envelopes that were.
+async fn fetch(client: &Client, base: &str, account: &Account) -> usize {
+    let as_ = Some((&*account.aci, &*account.password));
     let url = format!("{base}/v1/messages");
     let page = call(client, Method::GET, url, as_, None).await.unwrap();
     let page: Value = page.json().await.unwrap();
     let messages = page["messages"].as_array().unwrap();
-    assert_eq!(messages.len(), MESSAGES);
     for message in messages {
         let guid = message["guid"].as_str().unwrap();
         let url = format!("{base}/v1/messages/uuid/{guid}");
         let gone = call(client, Method::DELETE, url, as_, None).await.unwrap();
         assert_eq!(gone.status(), StatusCode::NO_CONTENT);
     }
+    messages.len()
 }
 
 /// Waits until a query says so.

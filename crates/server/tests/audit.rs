@@ -72,6 +72,64 @@ async fn wire(listener: TcpListener, to: String, cut: Arc<Notify>) {
     }
 }
 
+/// Who has no token, or asks for what there is not, is told so.
+async fn refuses_strangers(client: &Client, url: &str, token: &str) {
+    for (url, token, status) in [
+        (url.to_owned(), "", StatusCode::UNAUTHORIZED),
+        (url.to_owned(), "wrong", StatusCode::UNAUTHORIZED),
+        (
+            format!("{url}?family=nobody"),
+            token,
+            StatusCode::BAD_REQUEST,
+        ),
+        (
+            format!("{url}?after=yesterday"),
+            token,
+            StatusCode::BAD_REQUEST,
+        ),
+    ] {
+        let answer = client.get(url).bearer_auth(token).send().await.unwrap();
+        assert_eq!(answer.status(), status);
+    }
+}
+
+/// Follows from the first position on, and waits for a sign of life.
+async fn resumes(client: &Client, url: &str, token: &str, positions: &[u64]) {
+    // Whoever comes back goes on where it was, whatever the address says.
+    let mut back = client
+        .get(format!("{url}?family=account&after=0"))
+        .header("last-event-id", positions[0].to_string())
+        .bearer_auth(token)
+        .send()
+        .await
+        .unwrap();
+    let mut text = String::new();
+    while !text.contains("AccountDeleted") {
+        let portion = back.chunk().await.unwrap().unwrap();
+        text.push_str(std::str::from_utf8(&portion).unwrap());
+    }
+    let came: Vec<u64> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("data: "))
+        .map(|line| {
+            serde_json::from_str::<Value>(line).unwrap()["position"]
+                .as_u64()
+                .unwrap()
+        })
+        .collect();
+    assert_eq!(came, positions[1..], "{text}");
+    // While nothing happens there are signs of life.
+    let alive = async {
+        while !text.contains(": alive\n") {
+            let portion = back.chunk().await.unwrap().unwrap();
+            text.push_str(std::str::from_utf8(&portion).unwrap());
+        }
+    };
+    tokio::time::timeout(LONG, alive)
+        .await
+        .expect("a heartbeat");
+}
+
 #[tokio::test]
 async fn an_outside_system_follows_the_log_with_the_program_in_the_documentation() {
     let data = tempfile::tempdir().unwrap();
@@ -79,23 +137,7 @@ async fn an_outside_system_follows_the_log_with_the_program_in_the_documentation
     let client = Client::new();
     let token = std::fs::read_to_string(data.path().join("events.token")).unwrap();
     let url = format!("{}/v1/admin/events", server.admin);
-    for (url, token, status) in [
-        (url.clone(), "", StatusCode::UNAUTHORIZED),
-        (url.clone(), "wrong", StatusCode::UNAUTHORIZED),
-        (
-            format!("{url}?family=nobody"),
-            &*token,
-            StatusCode::BAD_REQUEST,
-        ),
-        (
-            format!("{url}?after=yesterday"),
-            &*token,
-            StatusCode::BAD_REQUEST,
-        ),
-    ] {
-        let answer = client.get(url).bearer_auth(token).send().await.unwrap();
-        assert_eq!(answer.status(), status);
-    }
+    refuses_strangers(&client, &url, &token).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let through = format!("http://{}/v1/admin/events", listener.local_addr().unwrap());
     let to = server.admin.strip_prefix("http://").unwrap().to_owned();
@@ -151,39 +193,7 @@ async fn an_outside_system_follows_the_log_with_the_program_in_the_documentation
     let event: Value = serde_json::from_str(line).unwrap();
     assert_eq!(event["type"], "AccountDeleted");
     assert!(!text.contains("2025550140"), "{text}");
-    // Whoever comes back goes on where it was, whatever the address says.
-    let mut back = client
-        .get(format!("{url}?family=account&after=0"))
-        .header("last-event-id", positions[0].to_string())
-        .bearer_auth(&token)
-        .send()
-        .await
-        .unwrap();
-    let mut text = String::new();
-    while !text.contains("AccountDeleted") {
-        let portion = back.chunk().await.unwrap().unwrap();
-        text.push_str(std::str::from_utf8(&portion).unwrap());
-    }
-    let came: Vec<u64> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("data: "))
-        .map(|line| {
-            serde_json::from_str::<Value>(line).unwrap()["position"]
-                .as_u64()
-                .unwrap()
-        })
-        .collect();
-    assert_eq!(came, positions[1..], "{text}");
-    // While nothing happens there are signs of life.
-    let alive = async {
-        while !text.contains(": alive\n") {
-            let portion = back.chunk().await.unwrap().unwrap();
-            text.push_str(std::str::from_utf8(&portion).unwrap());
-        }
-    };
-    tokio::time::timeout(LONG, alive)
-        .await
-        .expect("a heartbeat");
+    resumes(&client, &url, &token, &positions).await;
     // The stream ends with the server, not the other way round.
     assert!(server.interrupt().success());
     follower.kill().unwrap();

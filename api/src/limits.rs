@@ -43,6 +43,26 @@ pub const BODY_PATIENCE: Duration = Duration::from_secs(30);
 /// How long a request may take in all before it is answered 503.
 pub const REQUEST_PATIENCE: Duration = Duration::from_mins(1);
 
+/// What a long poll may take on top of the time that its client gave it.
+pub const LONG_POLL_PATIENCE: Duration = Duration::from_mins(61);
+
+/// Limits of provisioning.
+pub mod provisioning {
+    use std::time::Duration;
+
+    /// Silence after which a socket is closed.
+    pub const IDLE: Duration = Duration::from_mins(1);
+
+    /// How long a socket lives at the most, and its address with it.
+    pub const LIFETIME: Duration = Duration::from_secs(90);
+
+    /// Characters of base64 in a message.
+    pub const MESSAGE: usize = 262_144;
+
+    /// The body that holds it.
+    pub const BODY: usize = 320 * 1024;
+}
+
 /// How long a client may take to send the head of an HTTP/1.1 request, which is also how long an idle kept-alive
 /// connection stays open.
 pub const HEAD_PATIENCE: Duration = Duration::from_secs(75);

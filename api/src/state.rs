@@ -9,6 +9,7 @@ use commands::{Command, Executed, Executor, Failure, RequestContext};
 use crypto::doors::DoorKey;
 use crypto::linking::LinkTokens;
 use crypto::phone::PniDeriver;
+use events::meeting::Meetings;
 use events::ports::{Clock, Entropy};
 use events::store::PayloadStore;
 use events::{Aci, Position};
@@ -60,6 +61,8 @@ pub struct Options {
     pub pnis: PniDeriver,
     /// Makes and checks credentials.
     pub issuing: Issuing,
+    /// Where clients pass something to one another.
+    pub meetings: Arc<dyn Meetings>,
     /// Decides when a sender has to meet a challenge.
     pub spam: Arc<dyn SpamFilter>,
     /// The operator's choices.

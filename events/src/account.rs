@@ -13,7 +13,7 @@ use crate::values::keys::EcPublicKey;
 use crate::values::profile::ZkCredentialKey;
 use crate::values::totp::{TotpKeyId, TotpMetadata, TotpSecret};
 use crate::values::username::{EncryptedUsername, UsernameHash};
-use crate::values::{Capabilities, EncryptedDeviceName, Timestamp};
+use crate::values::{Capabilities, EncryptedDeviceName, SealedCreationTime, Timestamp};
 
 event_family! {
     /// What can happen to an account.
@@ -42,6 +42,8 @@ event_family! {
         22 TotpKeyGenerated { key }
         23 TotpKeyConfirmed { metadata }
         24 TotpKeyRemoved { }
+        25 DeviceCapabilitiesChanged { }
+        26 TransferArchiveOffered { archive }
         45 ChallengeMet { }
         50 ZkCredentialKeySet { }
         51 DeviceFetchesMessages { }
@@ -333,6 +335,43 @@ pub enum ChallengeAnswer {
     Captcha,
 }
 
+/// A device told anew what it can do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceCapabilitiesChanged {
+    /// The device.
+    pub device: DeviceId,
+    /// All that it can do.
+    pub capabilities: Capabilities,
+}
+
+/// A device said where another one, which was linked a moment ago, finds the account's history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransferArchiveOffered {
+    /// The device that the history is for.
+    pub device: DeviceId,
+    /// Which of the devices that had this id.
+    pub generation: Generation,
+    /// Where it finds the history.
+    pub archive: Personal<TransferArchive>,
+}
+
+/// Where a linked device finds its account's history, or why it does not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum TransferArchive {
+    /// In an object store.
+    Uploaded {
+        /// Which.
+        cdn: u32,
+        /// Under which key.
+        key: Box<str>,
+    },
+    /// The device has to be linked once more.
+    RelinkRequested,
+    /// There will be none; the device goes on without.
+    ContinueWithoutUpload,
+}
+
 /// The public halves of an account's two identities. Absent until a client that registered without keys sends them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdentityKeys {
@@ -379,6 +418,9 @@ pub struct NewDevice {
     pub traits: DeviceTraits,
     /// How to wake it, unless it fetches its messages by itself.
     pub push: Option<Personal<PushToken>>,
+    /// When it joined, sealed for the account's identity key; missing if the account had none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<SealedCreationTime>,
 }
 
 impl VisitPersonal for NewDevice {

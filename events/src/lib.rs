@@ -7,6 +7,7 @@ pub mod ids;
 pub mod keys;
 pub mod line;
 pub mod mailbox;
+pub mod meeting;
 pub mod metadata;
 pub mod number;
 pub mod operator;

@@ -47,7 +47,7 @@ impl From<Device> for LinkedDevice {
             registration_id: device.registration_id.into(),
             created_at_ciphertext: device
                 .created_at_ciphertext
-                .map(|sealed| sealed.0.into())
+                .map(|sealed| sealed.0.as_ref().to_vec().into())
                 .unwrap_or_default(),
         }
     }

@@ -85,7 +85,7 @@ impl End {
                 Ending::MailboxUnavailable => {
                     Some(status::unavailable("the mailbox cannot be read"))
                 }
-                Ending::Idle | Ending::ShuttingDown => {
+                Ending::Idle | Ending::Served | Ending::ShuttingDown => {
                     Some(status::unavailable("the server stops"))
                 }
             },

@@ -18,6 +18,7 @@ use tracing::{error, info};
 use uuid::Uuid;
 
 use crate::http::extract::{ClientAddress, SocketPeer};
+use crate::http::long_poll::LONG_POLLS;
 use crate::http::problem::Problem;
 use crate::limits;
 use crate::state::{Api, EventPosition};
@@ -200,8 +201,15 @@ pub(crate) async fn guard(
     request: Request,
     next: Next,
 ) -> Response {
+    let route = request.extensions().get::<MatchedPath>();
+    let waits = route.is_some_and(|route| LONG_POLLS.contains(&route.as_str()));
+    let patience = if waits {
+        limits::LONG_POLL_PATIENCE
+    } else {
+        limits::REQUEST_PATIENCE
+    };
     let handled = AssertUnwindSafe(next.run(request)).catch_unwind();
-    match tokio::time::timeout(limits::REQUEST_PATIENCE, handled).await {
+    match tokio::time::timeout(patience, handled).await {
         Ok(Ok(response)) => response,
         Ok(Err(_panic)) => {
             // The panic hook has told what and where.
@@ -210,10 +218,7 @@ pub(crate) async fn guard(
             Problem::internal(id).into_response()
         }
         Err(_) => {
-            error!(
-                "answering 503: an endpoint took longer than {:?}",
-                limits::REQUEST_PATIENCE
-            );
+            error!("answering 503: an endpoint took longer than {patience:?}");
             Problem::of(StatusCode::SERVICE_UNAVAILABLE).into_response()
         }
     }

@@ -13,21 +13,21 @@ use crate::http::problem::Problem;
 use crate::http::registration::activation::{ApnToken, GcmToken};
 use crate::http::{
     accounts, attachments, calling, certificate, challenge, config, devices, external, idempotency,
-    keepalive, keys, layers, messages, profile, registration, stickers, usernames, verification,
-    version,
+    keepalive, keys, layers, messages, profile, provisioning, registration, stickers, usernames,
+    verification, version,
 };
 use crate::state::Api;
-use crate::ws::upgrade;
+use crate::ws::{self, upgrade};
 use crate::{limits, openapi};
 
 /// The doors: every listener and every request inside a WebSocket goes through this.
 pub fn router(api: Api) -> Router {
     // Requests inside WebSockets get a router of their own, which opens no WebSockets.
     let inner = finished(endpoints(), api.clone());
-    let sockets = Router::new().route(
-        "/v1/websocket",
-        any(upgrade::handler).layer(Extension(upgrade::Inner(inner))),
-    );
+    let sockets = Router::new()
+        .route("/v1/websocket", any(upgrade::handler))
+        .route("/v1/websocket/provisioning", any(ws::provisioning::handler))
+        .layer(Extension(upgrade::Inner(inner)));
     let calls = api.config.grpc.then(|| grpc::router(&api));
     let rest = finished(endpoints().merge(sockets).merge(openapi::routes()), api);
     match calls {
@@ -52,7 +52,7 @@ fn apart(calls: Router, rest: Router) -> Router {
 fn endpoints() -> Router<Api> {
     let session = "/v1/verification/session/{session}";
     let limited = DefaultBodyLimit::max;
-    Router::new()
+    linking()
         .route(
             "/v1/verification/session",
             post(verification::create::handler),
@@ -109,13 +109,6 @@ fn endpoints() -> Router<Api> {
             "/v1/accounts/account/{account}",
             head(accounts::exists::handler),
         )
-        .route("/v1/devices", get(devices::list::handler))
-        .route("/v1/devices/link", put(devices::link::handler))
-        .route(
-            "/v1/devices/provisioning/code",
-            get(devices::provisioning_code::handler),
-        )
-        .route("/v1/devices/{device}", delete(devices::remove::handler))
         .route(
             "/v2/keys",
             get(keys::count::handler)
@@ -141,6 +134,7 @@ fn endpoints() -> Router<Api> {
             get(attachments::form::handler),
         )
         .route("/v1/keepalive", get(keepalive::handler))
+        .route("/v1/keepalive/provisioning", get(keepalive::handler))
 }
 
 /// The literals come before the hash, which neither of them is.
@@ -218,6 +212,39 @@ fn profiles_and_credentials() -> Router<Api> {
         .route("/v1/challenge/push", post(challenge::push::handler))
         .route("/v1/config", get(config::fetch_old::handler))
         .route("/v2/config", get(config::fetch::handler))
+}
+
+/// Devices: how they join an account, and what they pass to one another.
+fn linking() -> Router<Api> {
+    let limited = DefaultBodyLimit::max;
+    Router::new()
+        .route("/v1/devices", get(devices::list::handler))
+        .route("/v1/devices/link", put(devices::link::handler))
+        .route(
+            "/v1/devices/provisioning/code",
+            get(devices::provisioning_code::handler),
+        )
+        .route(
+            "/v1/devices/wait_for_linked_device/{token}",
+            get(devices::wait_for_linked::handler),
+        )
+        .route(
+            "/v1/devices/capabilities",
+            put(devices::capabilities::handler),
+        )
+        .route(
+            "/v1/devices/transfer_archive",
+            get(devices::transfer_archive::take).put(devices::transfer_archive::offer),
+        )
+        .route(
+            "/v1/devices/restore_account/{token}",
+            get(devices::restore_account::take).put(devices::restore_account::leave),
+        )
+        .route("/v1/devices/{device}", delete(devices::remove::handler))
+        .route(
+            "/v1/provisioning/{address}",
+            put(provisioning::send::handler).layer(limited(limits::provisioning::BODY)),
+        )
 }
 
 fn finished(endpoints: Router<Api>, api: Api) -> Router {

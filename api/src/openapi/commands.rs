@@ -5,6 +5,7 @@ pub const EVENTS: &[(&str, &[&str])] = &[
     ("Acknowledge", &["MessageQueued", "MessagesDelivered"]),
     ("ChangeAccess", &["AccessChanged"]),
     ("ChangeAttributes", &["AttributesChanged"]),
+    ("ChangeCapabilities", &["DeviceCapabilitiesChanged"]),
     (
         "ChangeNumber",
         &[
@@ -36,6 +37,7 @@ pub const EVENTS: &[(&str, &[&str])] = &[
     ("LinkDevice", &["DeviceLinked"]),
     ("MarkSeen", &["DeviceSeen"]),
     ("MeetChallenge", &["ChallengeMet"]),
+    ("OfferArchive", &["TransferArchiveOffered"]),
     ("PlacePicture", &["PicturePlaced"]),
     (
         "RegisterAccount",

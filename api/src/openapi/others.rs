@@ -24,5 +24,10 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .for_nobody()
             .says_so(200, "It is alive.")
             .says_so(404, "Not over a WebSocket."),
+        get("/v1/keepalive/provisioning", "keepProvisioningAlive")
+            .says("Server", "Keep a provisioning WebSocket alive")
+            .for_nobody()
+            .says_so(200, "It is alive.")
+            .says_so(404, "Not over a WebSocket."),
     ]
 }

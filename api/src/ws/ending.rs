@@ -19,6 +19,8 @@ pub(crate) enum Ending {
     TooLarge,
     /// The inbox cannot be read.
     MailboxUnavailable,
+    /// All that the socket was for has been done.
+    Served,
     /// The server stops.
     ShuttingDown,
 }
@@ -34,7 +36,7 @@ impl Ending {
             Self::BadFrame => (1007, "Badly formatted"),
             Self::TooLarge => (1009, "Message too large"),
             Self::MailboxUnavailable => (1011, "Failed to retrieve messages"),
-            Self::ShuttingDown => (1000, "Closed"),
+            Self::Served | Self::ShuttingDown => (1000, "Closed"),
         };
         Some(CloseFrame {
             code,
@@ -52,6 +54,7 @@ impl Ending {
             Self::BadFrame => "bad_frame",
             Self::TooLarge => "too_large",
             Self::MailboxUnavailable => "mailbox_unavailable",
+            Self::Served => "served",
             Self::ShuttingDown => "shutting_down",
         }
     }

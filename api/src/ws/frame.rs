@@ -161,6 +161,14 @@ pub struct Envelope {
     pub updated_pni: Option<Bytes>,
 }
 
+/// What tells a new device its address.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct ProvisioningAddress {
+    /// 16 random bytes in padded URL-safe base64.
+    #[prost(string, optional, tag = "1")]
+    pub address: Option<String>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

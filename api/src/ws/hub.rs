@@ -12,11 +12,13 @@ use events::account::AccountEvent;
 use events::codec::Fact;
 use events::ids::DeviceAddress;
 use events::mailbox::MailboxEvent;
-use events::{Aci, AnyEvent, DeviceId, Generation, Position};
+use events::values::hashes::LinkTokenHash;
+use events::{Aci, AnyEvent, DeviceId, Generation, Position, StreamId};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::limits::socket as limits;
 use crate::ports::{Neighbours, NoNeighbours};
+use crate::ws::watch::{Turn, Turns, Watch, Watchers};
 
 /// The connected devices. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -26,6 +28,8 @@ struct Board {
     accounts: Mutex<HashMap<Aci, Vec<Entry>>>,
     next: AtomicU64,
     neighbours: Arc<dyn Neighbours>,
+    watchers: Watchers,
+    turns: Turns,
 }
 
 /// A socket, as the hub knows it.
@@ -85,6 +89,8 @@ impl Hub {
             accounts: Mutex::default(),
             next: AtomicU64::default(),
             neighbours,
+            watchers: Watchers::default(),
+            turns: Turns::default(),
         }))
     }
 
@@ -151,10 +157,23 @@ impl Hub {
         for fact in facts {
             match &fact.event {
                 AnyEvent::Mailbox(MailboxEvent::MessageQueued(_)) => wake(&accounts, fact),
-                AnyEvent::Account(event) => revoke(&accounts, fact, event),
-                _ => {}
+                AnyEvent::Account(event) => {
+                    revoke(&accounts, fact, event);
+                    self.0.watchers.observe(fact);
+                }
+                _ => self.0.watchers.observe(fact),
             }
         }
+    }
+
+    /// Waits for what happens in a stream from now on, whichever node stores it. Messages that are queued do not count.
+    pub(crate) fn watch(&self, stream: StreamId) -> Watch {
+        self.0.watchers.watch(stream)
+    }
+
+    /// Takes the turn of waiting for a linking token from whoever has it on this node.
+    pub(crate) fn latest(&self, token: LinkTokenHash) -> Turn {
+        self.0.turns.take(token)
     }
 
     /// Passes an ephemeral message on to wherever the device is connected, if it is and keeps up.
@@ -261,7 +280,9 @@ fn revoke(accounts: &HashMap<Aci, Vec<Entry>>, fact: &Fact, event: &AccountEvent
         | AccountEvent::TotpKeyRemoved(_)
         | AccountEvent::IdentityKeySet(_)
         | AccountEvent::DeviceSeen(_)
-        | AccountEvent::ChallengeMet(_) => return,
+        | AccountEvent::ChallengeMet(_)
+        | AccountEvent::DeviceCapabilitiesChanged(_)
+        | AccountEvent::TransferArchiveOffered(_) => return,
     };
     let Some(aci) = fact.stream.as_account() else {
         return;

@@ -46,10 +46,10 @@ pub(crate) struct DeviceSession<M> {
 }
 
 /// The socket, and the frames that wait to be written to it.
-struct Line {
-    sink: SplitSink<WebSocket, Message>,
-    stream: SplitStream<WebSocket>,
-    frames: mpsc::Receiver<Message>,
+pub(super) struct Line {
+    pub(super) sink: SplitSink<WebSocket, Message>,
+    pub(super) stream: SplitStream<WebSocket>,
+    pub(super) frames: mpsc::Receiver<Message>,
 }
 
 impl<M: Mailbox + 'static> Session<M> {
@@ -89,7 +89,7 @@ impl<M: Mailbox + 'static> Session<M> {
 
 /// Ends the socket in good order: answers to what was begun, the close frame, and everything that the device has
 /// acknowledged.
-async fn close<M: Mailbox + 'static>(
+pub(super) async fn close<M: Mailbox + 'static>(
     ending: Ending,
     mut reader: Reader,
     mut line: Line,

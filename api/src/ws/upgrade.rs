@@ -1,16 +1,18 @@
 //! `GET /v1/websocket/` (HTTP/1.1) and `CONNECT` with `:protocol websocket` (HTTP/2): from a request to a session.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{ConnectInfo, Extension, State};
+use axum::extract::{ConnectInfo, Extension, FromRequestParts, State};
 use axum::response::Response;
 use events::ids::DeviceAddress;
 use events::{Aci, DeviceId};
 use futures::FutureExt as _;
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tower::ServiceExt as _;
 
@@ -43,23 +45,34 @@ struct Places {
     _by_account: Option<Place<Aci>>,
 }
 
+/// Where a socket comes from. In-process clients come from nowhere.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct From(pub(crate) IpAddr);
+
+impl<S: Send + Sync> FromRequestParts<S> for From {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let from = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        Ok(Self(from.map_or(
+            Ipv4Addr::UNSPECIFIED.into(),
+            |ConnectInfo(from)| from.ip(),
+        )))
+    }
+}
+
 /// Opens a WebSocket, or refuses to: 403 for credentials that are wrong or malformed (401 would not tell a client that it
 /// is locked out), 429 or 503 with `Retry-After` if there are too many of them, 500 if it cannot be told.
 pub(crate) async fn handler(
     State(api): State<Api>,
     Extension(inner): Extension<Inner>,
-    from: Option<Extension<ConnectInfo<SocketAddr>>>,
+    From(from): From,
     address: Option<Extension<ClientAddress>>,
     asked: Asked,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let upgrade = upgrade.map_err(|rejection| not_an_upgrade(&rejection))?;
-    // In-process clients come from nowhere.
-    let from: IpAddr = from.map_or(
-        Ipv4Addr::UNSPECIFIED.into(),
-        |Extension(ConnectInfo(from))| from.ip(),
-    );
     let by_origin = api
         .sockets_by_origin()
         .take(from.into())
@@ -123,7 +136,7 @@ pub(crate) async fn handler(
     Ok(answer)
 }
 
-fn no_place(full: Full) -> Problem {
+pub(super) fn no_place(full: Full) -> Problem {
     metrics::counter!("sockets_turned_away_total").increment(1);
     let status = match full {
         Full::ForAll => StatusCode::SERVICE_UNAVAILABLE,
@@ -147,7 +160,7 @@ async fn primary_is_idle(api: &Api, address: DeviceAddress) -> Result<bool, Prob
         .is_some_and(|primary| api.clock.now().since(primary.last_seen) >= api.config.idle_primary))
 }
 
-fn not_an_upgrade(rejection: &WebSocketUpgradeRejection) -> Problem {
+pub(super) fn not_an_upgrade(rejection: &WebSocketUpgradeRejection) -> Problem {
     let status = match rejection {
         WebSocketUpgradeRejection::MethodNotGet(_)
         | WebSocketUpgradeRejection::MethodNotConnect(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -175,7 +188,7 @@ fn device_session(api: &Api, address: DeviceAddress, headers: &HeaderMap) -> Dev
 }
 
 /// Sends the requests of a socket through the router, as if they had come by themselves.
-fn dispatch(inner: &Inner) -> Handler {
+pub(super) fn dispatch(inner: &Inner) -> Handler {
     let router = inner.0.clone();
     Arc::new(move |request| {
         let answering = router.clone().oneshot(request);

@@ -24,7 +24,7 @@ pub(crate) trait Wire: Send + Sync + 'static {
 pub(crate) struct SocketWire(pub(crate) Arc<dyn Clock>);
 
 impl SocketWire {
-    fn push(&self, id: u64, path: &str, body: Option<Bytes>) -> Message {
+    pub(super) fn push(&self, id: u64, path: &str, body: Option<Bytes>) -> Message {
         let frame = RequestFrame {
             verb: Some("PUT".to_owned()),
             path: Some(path.to_owned()),

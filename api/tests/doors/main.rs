@@ -21,6 +21,7 @@ mod multi_recipient;
 mod numbers;
 mod pictures;
 mod profile;
+mod provisioning;
 mod push;
 mod registration;
 mod rest_mailbox;

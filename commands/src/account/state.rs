@@ -369,8 +369,13 @@ impl Live {
             AccountEvent::DeviceFetchesMessages(fetches) => {
                 self.change_push(fetches.device, None, fetches.agent.as_deref(), true);
             }
-            // What was held against it is not kept here.
-            AccountEvent::ChallengeMet(_) => {}
+            AccountEvent::DeviceCapabilitiesChanged(changed) => {
+                if let Some(device) = self.devices.get_mut(&changed.device) {
+                    device.traits.capabilities.clone_from(&changed.capabilities);
+                }
+            }
+            // What was held against it, and what its devices pass to one another, is not kept here.
+            AccountEvent::ChallengeMet(_) | AccountEvent::TransferArchiveOffered(_) => {}
             AccountEvent::AccountRegistered(_)
             | AccountEvent::AccountReregistered(_)
             | AccountEvent::AccountDeleted(_) => {

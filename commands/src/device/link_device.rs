@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use events::account::DeviceLinked;
 use events::ids::{DeviceAddress, IdentityKind};
+use events::values::Capability;
 use events::values::hashes::LinkTokenHash;
 use events::{Aci, DeviceId, Pni, StreamId};
 
@@ -24,7 +25,23 @@ pub struct LinkDevice {
     pub attributes: DeviceAttributes,
     /// Its keys for both identities; `None` from clients that upload them later.
     pub keys: Option<LinkedDeviceKeys>,
+    /// What it has to say of its capabilities.
+    pub demands: Demands,
 }
+
+/// What a device has to say of its capabilities before it may join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Demands {
+    /// Nothing.
+    Nothing,
+    /// It has said what it can do, and may not take from the account what all of its devices can do.
+    KeepUp,
+    /// It has not said what it can do, and should have.
+    Unsaid,
+}
+
+/// What an account does not lose again by a device that lacks it.
+const LASTING: [Capability; 2] = [Capability::Spqr, Capability::UsernameChangeSyncMessage];
 
 /// The keys of a linked device, signed by the account's identity keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +81,12 @@ pub enum LinkDeviceRefused {
         /// How many it may have.
         limit: usize,
     },
+    /// The device does not say what it can do.
+    #[error("the device does not say what it can do")]
+    CapabilitiesUnsaid,
+    /// All devices of the account can do what this one cannot.
+    #[error("the device lacks a capability that the account has")]
+    CapabilityLost,
 }
 
 impl Refusal for LinkDeviceRefused {}
@@ -84,8 +107,21 @@ impl LinkDevice {
         if current >= limit {
             return Err(LinkDeviceRefused::DeviceLimit { current, limit });
         }
+        self.check_capabilities(live)?;
         let free = DeviceId::all().find(|id| !live.devices.contains_key(id));
         free.ok_or(LinkDeviceRefused::DeviceLimit { current, limit })
+    }
+
+    fn check_capabilities(&self, account: &Live) -> Result<(), LinkDeviceRefused> {
+        let able = &self.attributes.traits.capabilities;
+        let lost = |capability| account.all_can(capability) && !able.contains(&capability);
+        match self.demands {
+            Demands::Unsaid => Err(LinkDeviceRefused::CapabilitiesUnsaid),
+            Demands::KeepUp if LASTING.into_iter().any(lost) => {
+                Err(LinkDeviceRefused::CapabilityLost)
+            }
+            Demands::KeepUp | Demands::Nothing => Ok(()),
+        }
     }
 }
 
@@ -113,11 +149,9 @@ impl Command for LinkDevice {
     async fn run(&self, work: &mut Work<'_>) -> Result<Linked, Stop<LinkDeviceRefused>> {
         let account = work.load::<Account>(self.aci).await?;
         let device = self.decide(&account)?;
-        let pni = account
-            .live
-            .as_ref()
-            .ok_or(LinkDeviceRefused::NoSuchAccount)?
-            .pni;
+        let live = account.live.as_ref();
+        let live = live.ok_or(LinkDeviceRefused::NoSuchAccount)?;
+        let pni = live.pni;
         let identities = [self.aci.into(), pni.into()];
         let streams = NewKeyStreams::find(work, &identities, device, account.generation).await?;
         streams.record(
@@ -126,7 +160,12 @@ impl Command for LinkDevice {
         );
         let generation = streams.generation;
         let device_linked = DeviceLinked {
-            device: self.attributes.joining(device, generation),
+            device: self.attributes.joining_at(
+                device,
+                generation,
+                live.identity.aci.as_ref(),
+                work,
+            ),
             token: self.token,
         };
         work.record(&account, [device_linked]);
@@ -220,6 +259,30 @@ mod tests {
         given(locked)
             .when(linking(9))
             .refuses(LinkDeviceRefused::NoSuchAccount);
+    }
+
+    #[test]
+    fn a_device_may_not_fall_behind_what_all_others_can() {
+        let mut primary = crate::testing::fixtures::attributes(100);
+        primary.traits.capabilities = [Capability::Spqr, Capability::Storage].into();
+        let AccountEvent::AccountRegistered(mut first) = registered(1) else {
+            unreachable!("it was registered")
+        };
+        first.primary = primary.joining(DeviceId::PRIMARY, Generation(1));
+        let account = given([(0, first.into())]);
+        let linking = |demands, capabilities: &[Capability]| {
+            let mut link = LinkDevice {
+                keys: None,
+                demands,
+                ..link(1, 9)
+            };
+            link.attributes.traits.capabilities = capabilities.iter().copied().collect();
+            account.when(|account, _| link.decide(account))
+        };
+        linking(Demands::KeepUp, &[Capability::Spqr]).accepts(device(2));
+        linking(Demands::KeepUp, &[]).refuses(LinkDeviceRefused::CapabilityLost);
+        linking(Demands::Unsaid, &[]).refuses(LinkDeviceRefused::CapabilitiesUnsaid);
+        linking(Demands::Nothing, &[]).accepts(device(2));
     }
 
     #[test]

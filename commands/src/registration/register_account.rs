@@ -162,14 +162,17 @@ impl RegisterAccount {
         lock.into_iter().chain(password).collect()
     }
 
-    fn event(&self, reregistration: bool, generation: Generation) -> AccountEvent {
+    fn event(&self, reregistration: bool, generation: Generation, work: &Work<'_>) -> AccountEvent {
         let number = self.number.clone().into();
         let pni = self.pni;
         let identity = self
             .keys
             .as_ref()
             .map_or_else(IdentityKeys::default, RegistrationKeys::identity);
-        let primary = self.device.joining(DeviceId::PRIMARY, generation);
+        let key = identity.aci.as_ref();
+        let primary = self
+            .device
+            .joining_at(DeviceId::PRIMARY, generation, key, work);
         let (access, protection) = (self.access.clone(), self.protection.clone());
         if reregistration {
             AccountReregistered {
@@ -243,7 +246,8 @@ impl Command for RegisterAccount {
         let profile = work.load::<Profile>(seat.aci).await?;
         work.record(&profile, profile.clearing());
         let generation = streams.generation;
-        work.record(&seat.account, [self.event(existing.is_some(), generation)]);
+        let event = self.event(existing.is_some(), generation, work);
+        work.record(&seat.account, [event]);
         Ok(Registered {
             aci: seat.aci,
             pni: self.pni,

@@ -28,7 +28,7 @@ use uuid::Uuid;
 use crate::account::change_attributes::{AccessKeyChange, ChangeAttributes};
 use crate::account::{Caller, Live};
 use crate::device::DeviceAttributes;
-use crate::device::link_device::{LinkDevice, LinkedDeviceKeys};
+use crate::device::link_device::{Demands, LinkDevice, LinkedDeviceKeys};
 use crate::keys::set_keys::SetKeys;
 use crate::keys::take_pre_keys::TakePreKeys;
 use crate::keys::{IdentityBundle, RegistrationKeys, RepeatedUseKeys};
@@ -292,6 +292,7 @@ pub(crate) fn link(n: u32, spends: u8) -> LinkDevice {
         token: token(spends),
         attributes: attributes(200 + u32::from(spends)),
         keys: Some(Identity::of(n).linked_keys()),
+        demands: Demands::KeepUp,
     }
 }
 

@@ -18,11 +18,13 @@ use commands::Executor;
 use commands::ports::PushNothing;
 use crypto::secrets::ServerSecrets;
 use doors_postgres::{PgBuckets, PgOutcomes};
+use events::meeting::Meetings;
 use events::personal::SubjectKeys;
 use events::ports::{Clock, Entropy};
 use events::store::PayloadStore;
 use events::{EventStore, Family};
 use futures::StreamExt as _;
+use live::MeetingPlaces;
 use projections::{Connections, MODELS, Model, Progress, Queries};
 use secrecy::ExposeSecret as _;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
@@ -403,17 +405,31 @@ fn options(
         ),
         outcomes: Arc::new(PgOutcomes::new(store.pool.clone())),
         door_key: secrets.doors.clone(),
-        challenges: Arc::new(challenges::Pushed(PgPushedChallenges::new(store.pool))),
+        challenges: Arc::new(challenges::Pushed(PgPushedChallenges::new(
+            store.pool.clone(),
+        ))),
         clock: store.clock,
         entropy: store.entropy,
         issuing: Issuing::new(IssuingKeys::from(&secrets)),
         link_tokens: secrets.link_tokens,
         pnis: secrets.phone_numbers,
+        meetings: start_meetings(&store.pool, lifecycle),
         spam: parts.spam,
         config: api_config(config)?,
         hub: parts.hub,
         shutdown: shutdown(lifecycle),
     })
+}
+
+/// The places where clients meet.
+fn start_meetings(database: &PgPool, lifecycle: &Lifecycle) -> Arc<dyn Meetings> {
+    let places = MeetingPlaces::new(database.clone());
+    let listening = places.clone().run(lifecycle.workers.token.clone());
+    lifecycle.workers.essential("meetings", async move {
+        listening.await;
+        Ok(())
+    });
+    Arc::new(places)
 }
 
 fn spam_filter(config: &Config) -> Arc<dyn SpamFilter> {

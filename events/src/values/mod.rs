@@ -156,6 +156,35 @@ impl AsRef<[u8]> for EncryptedDeviceName {
 
 base64_serde!(EncryptedDeviceName);
 
+/// When a device joined its account, readable to the account's owner only: 57 bytes that `crypto` seals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedCreationTime(Box<[u8; SealedCreationTime::LEN]>);
+
+impl SealedCreationTime {
+    /// The size in bytes.
+    pub const LEN: usize = 57;
+}
+
+impl TryFrom<Vec<u8>> for SealedCreationTime {
+    type Error = InvalidBytes;
+
+    fn try_from(bytes: Vec<u8>) -> Result<Self, InvalidBytes> {
+        let bytes: Box<[u8]> = bytes.into();
+        bytes
+            .try_into()
+            .map(Self)
+            .map_err(|_| InvalidBytes("a sealed creation time (57 bytes)"))
+    }
+}
+
+impl AsRef<[u8]> for SealedCreationTime {
+    fn as_ref(&self) -> &[u8] {
+        &*self.0
+    }
+}
+
+base64_serde!(SealedCreationTime);
+
 /// What a device can do, by name. Unknown names are ignored at the door, so this only ever holds known ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

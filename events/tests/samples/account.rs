@@ -2,12 +2,13 @@
 
 use events::account::{
     Access, AccessChanged, AccountDeleted, AccountEvent, AccountRegistered, AccountReregistered,
-    AttributesChanged, ChallengeAnswer, ChallengeMet, DeviceFetchesMessages, DeviceLinked,
-    DeviceRemoved, DeviceRenamed, DeviceSeen, DeviceTraits, HeldUsername, IdentityKeySet,
-    IdentityKeys, NewDevice, NumberChanged, Protection, PushToken, PushTokenChanged,
-    RecoveryPasswordDropped, RecoveryPasswordSet, RegistrationLockChanged, RegistrationLockFailed,
-    TotpKeyConfirmed, TotpKeyGenerated, TotpKeyMetadataSet, TotpKeyRemoved, UsernameConfirmed,
-    UsernameDropped, UsernameLink, UsernameLinkChanged, UsernameReservationSet, ZkCredentialKeySet,
+    AttributesChanged, ChallengeAnswer, ChallengeMet, DeviceCapabilitiesChanged,
+    DeviceFetchesMessages, DeviceLinked, DeviceRemoved, DeviceRenamed, DeviceSeen, DeviceTraits,
+    HeldUsername, IdentityKeySet, IdentityKeys, NewDevice, NumberChanged, Protection, PushToken,
+    PushTokenChanged, RecoveryPasswordDropped, RecoveryPasswordSet, RegistrationLockChanged,
+    RegistrationLockFailed, TotpKeyConfirmed, TotpKeyGenerated, TotpKeyMetadataSet, TotpKeyRemoved,
+    TransferArchive, TransferArchiveOffered, UsernameConfirmed, UsernameDropped, UsernameLink,
+    UsernameLinkChanged, UsernameReservationSet, ZkCredentialKeySet,
 };
 use events::ids::IdentityKind;
 use events::values::Capability;
@@ -47,7 +48,17 @@ fn new_device(id: u32, push: Option<PushToken>) -> NewDevice {
             agent: Some("OWI".into()),
         },
         push: push.map(Into::into),
+        created_at: (id == 2).then(|| vec![1; 57].try_into().unwrap()),
     }
+}
+
+fn archive(archive: TransferArchive) -> AccountEvent {
+    TransferArchiveOffered {
+        device: device(2),
+        generation: Generation(4),
+        archive: archive.into(),
+    }
+    .into()
 }
 
 pub(super) fn samples() -> Vec<AccountEvent> {
@@ -119,6 +130,17 @@ pub(super) fn samples() -> Vec<AccountEvent> {
         }
         .into(),
         DeviceSeen { device: device(2) }.into(),
+        DeviceCapabilitiesChanged {
+            device: device(2),
+            capabilities: Capability::ALL.into(),
+        }
+        .into(),
+        archive(TransferArchive::Uploaded {
+            cdn: 3,
+            key: "archive-key".into(),
+        }),
+        archive(TransferArchive::RelinkRequested),
+        archive(TransferArchive::ContinueWithoutUpload),
     ]
     .into_iter()
     .chain(account_settings())

@@ -251,6 +251,10 @@ fn apply(drafts: &mut Drafts<AccountRow>, aci: Aci, at: Timestamp, event: &Accou
         AccountEvent::DeviceRemoved(e) => {
             drafts.patch(aci, AccountPatch::Storage(e.device, false));
         }
+        AccountEvent::DeviceCapabilitiesChanged(e) => {
+            let storage = e.capabilities.contains(&Capability::Storage);
+            drafts.patch(aci, AccountPatch::Storage(e.device, storage));
+        }
         AccountEvent::AttributesChanged(e) => {
             let storage = e.traits.capabilities.contains(&Capability::Storage);
             drafts.patch(aci, AccountPatch::Reach(Reach::from(&e.access)));
@@ -298,7 +302,8 @@ fn apply(drafts: &mut Drafts<AccountRow>, aci: Aci, at: Timestamp, event: &Accou
         | AccountEvent::TotpKeyGenerated(_)
         | AccountEvent::DeviceSeen(_)
         | AccountEvent::DeviceFetchesMessages(_)
-        | AccountEvent::ChallengeMet(_) => {}
+        | AccountEvent::ChallengeMet(_)
+        | AccountEvent::TransferArchiveOffered(_) => {}
     }
 }
 

@@ -16,5 +16,9 @@ CREATE TABLE read_models.devices_v1 (
     agent               text,
     push_service        text     CHECK (push_service IN ('apn', 'fcm')),
     push_token          text,
+    created_at          bytea, -- when it joined, sealed for the account's owner
+    link_token          bytea, -- SHA-256 of the token by which it was linked
+    archive             text,  -- where it finds the account's history, as in the event; NULL with archive_at
+    archive_at          bigint,
     PRIMARY KEY (aci, device)
 );

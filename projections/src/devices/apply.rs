@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use events::account::{AccountEvent, DeviceTraits, NewDevice, PushToken};
 use events::codec::{AnyEvent, Fact};
-use events::values::{EncryptedDeviceName, Redacted};
+use events::values::{Capabilities, EncryptedDeviceName, Redacted};
 use events::{Aci, DeviceId, Family, Generation, Personal, RegistrationId, StreamId, Timestamp};
 use sqlx::PgConnection;
 use subscription::{CopyIn, InMemory, Shard, Unfit};
 
-use super::{Device, TABLE, row};
+use super::{Device, OfferedArchive, TABLE, row};
 use crate::columns::number;
 use crate::copy::copy_in;
 use crate::drafts::{Drafts, Entity};
@@ -47,6 +47,10 @@ pub(crate) enum DevicePatch {
     },
     Name(EncryptedDeviceName),
     PniRegistration(RegistrationId),
+    /// It can do this, and nothing else.
+    Capabilities(Capabilities),
+    /// It was offered an archive, if it is this one of those that had the number.
+    Archive(Generation, OfferedArchive),
 }
 
 impl Entity for Device {
@@ -67,6 +71,17 @@ impl Entity for Device {
                 agent: traits.agent,
                 ..self
             }),
+            DevicePatch::Capabilities(capabilities) => Some(Self {
+                capabilities,
+                ..self
+            }),
+            DevicePatch::Archive(generation, archive) if generation == self.generation => {
+                Some(Self {
+                    archive: Some(archive),
+                    ..self
+                })
+            }
+            DevicePatch::Archive(..) => Some(self),
             DevicePatch::Seen(last_seen) => Some(Self { last_seen, ..self }),
             DevicePatch::Locked => Some(Self {
                 credential: None,
@@ -115,6 +130,9 @@ impl Device {
                 .map(Redacted),
             linked_at,
             last_seen: linked_at,
+            created_at: device.created_at.clone(),
+            link_token: None,
+            archive: None,
         }
     }
 }
@@ -143,7 +161,10 @@ impl Changes {
                 self.wipe(aci);
                 self.drafts.put(Device::new(aci, &e.primary, at));
             }
-            AccountEvent::DeviceLinked(e) => self.drafts.put(Device::new(aci, &e.device, at)),
+            AccountEvent::DeviceLinked(e) => self.drafts.put(Device {
+                link_token: Some(e.token),
+                ..Device::new(aci, &e.device, at)
+            }),
             AccountEvent::DeviceRemoved(e) => {
                 self.drafts
                     .patch((aci, e.device), DevicePatch::Removed(e.generation));
@@ -153,6 +174,18 @@ impl Changes {
                 self.drafts
                     .patch(key, DevicePatch::Traits(e.traits.clone()));
                 self.drafts.patch(key, DevicePatch::Seen(at));
+            }
+            AccountEvent::DeviceCapabilitiesChanged(e) => {
+                let patch = DevicePatch::Capabilities(e.capabilities.clone());
+                self.drafts.patch((aci, e.device), patch);
+            }
+            AccountEvent::TransferArchiveOffered(e) => {
+                // Without its key nobody will ask for it any more: the account is gone.
+                if let Some(archive) = e.archive.known().cloned().map(Redacted) {
+                    let offered = OfferedArchive { archive, at };
+                    let patch = DevicePatch::Archive(e.generation, offered);
+                    self.drafts.patch((aci, e.device), patch);
+                }
             }
             AccountEvent::DeviceSeen(e) => {
                 self.drafts.patch((aci, e.device), DevicePatch::Seen(at));

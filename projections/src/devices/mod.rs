@@ -4,10 +4,10 @@ mod apply;
 mod query;
 mod row;
 
-use events::account::PushToken;
+use events::account::{PushToken, TransferArchive};
 use events::ids::DeviceAddress;
-use events::values::hashes::SaltedHash;
-use events::values::{Capabilities, EncryptedDeviceName, Redacted};
+use events::values::hashes::{LinkTokenHash, SaltedHash};
+use events::values::{Capabilities, EncryptedDeviceName, Redacted, SealedCreationTime};
 use events::{Aci, DeviceId, Generation, RegistrationId, Timestamp};
 
 pub(crate) use apply::Devices;
@@ -46,6 +46,21 @@ pub struct Device {
     pub linked_at: Timestamp,
     /// When it was last heard of, to the day at best.
     pub last_seen: Timestamp,
+    /// When it joined, sealed for the account's owner.
+    pub created_at: Option<SealedCreationTime>,
+    /// The token by which it was linked; the primary was not.
+    pub link_token: Option<LinkTokenHash>,
+    /// Where it finds the account's history, and when it was offered that.
+    pub archive: Option<OfferedArchive>,
+}
+
+/// What another device offered to a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OfferedArchive {
+    /// Where the history is.
+    pub archive: Redacted<TransferArchive>,
+    /// When it was offered.
+    pub at: Timestamp,
 }
 
 impl Device {

@@ -1,5 +1,6 @@
 //! Questions about devices.
 
+use events::values::hashes::LinkTokenHash;
 use events::{Aci, DeviceId};
 use sqlx::PgPool;
 use sqlx::postgres::PgRow;
@@ -18,6 +19,20 @@ impl DeviceQueries {
         let row = sqlx::query("SELECT * FROM devices_v1 WHERE aci = $1 AND device = $2")
             .bind(aci.uuid())
             .bind(device_column(device))
+            .fetch_optional(&self.0)
+            .await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    /// The device that was linked by this token, if it still is.
+    pub async fn linked_by(
+        &self,
+        aci: Aci,
+        token: LinkTokenHash,
+    ) -> Result<Option<Device>, QueryError> {
+        let row = sqlx::query("SELECT * FROM devices_v1 WHERE aci = $1 AND link_token = $2")
+            .bind(aci.uuid())
+            .bind(token.0)
             .fetch_optional(&self.0)
             .await?;
         row.as_ref().map(read).transpose()

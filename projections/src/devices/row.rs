@@ -7,10 +7,10 @@ use events::{Aci, DeviceId};
 use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
 
-use super::Device;
+use super::{Device, OfferedArchive};
 use crate::columns::{
     BoxError, bytes, column, device, device_column, generation, generation_column, get, joined,
-    registration_column, registration_id, timestamp,
+    optional_timestamp, registration_column, registration_id, timestamp,
 };
 use crate::copy::{CopyRow, Fields};
 use crate::rows;
@@ -41,7 +41,25 @@ pub(super) fn read(row: &PgRow) -> Result<Device, BoxError> {
         push: push(row)?.map(Redacted),
         linked_at: timestamp(row, "linked_at")?,
         last_seen: timestamp(row, "last_seen")?,
+        created_at: bytes(row, "created_at")?,
+        link_token: bytes(row, "link_token")?,
+        archive: archive(row)?,
     })
+}
+
+fn archive(row: &PgRow) -> Result<Option<OfferedArchive>, BoxError> {
+    let archive: Option<String> = get(row, "archive")?;
+    let at = optional_timestamp(row, "archive_at")?;
+    let offered = archive.zip(at).map(|(archive, at)| {
+        let archive = serde_json::from_str(&archive).map(Redacted)?;
+        Ok(OfferedArchive { archive, at })
+    });
+    offered.transpose()
+}
+
+fn archive_column(device: &Device) -> Option<String> {
+    let Redacted(archive) = &device.archive.as_ref()?.archive;
+    Some(serde_json::to_string(archive).expect("archives are plain data"))
 }
 
 fn credential(row: &PgRow) -> Result<Option<SaltedHash>, BoxError> {
@@ -138,16 +156,17 @@ pub(super) async fn store(
         sqlx::query(
             "INSERT INTO devices_v1 (aci, linked_at, generation, device, registration_id, pni_registration_id,
                                      fetches_messages, credential_salt, credential_hash, capabilities, name, agent,
-                                     push_service, push_token, last_seen)
+                                     push_service, push_token, last_seen, created_at, link_token, archive, archive_at)
              SELECT aci, linked_at, generation, device, registration_id, pni_registration_id,
                     fetches_messages, credential_salt, credential_hash, string_to_array(capabilities, ','), name, agent,
-                    push_service, push_token, last_seen
+                    push_service, push_token, last_seen, created_at, link_token, archive, archive_at
              FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::smallint[], $5::smallint[], $6::smallint[],
                          $7::boolean[], $8::text[], $9::text[], $10::text[], $11::bytea[], $12::text[],
-                         $13::text[], $14::text[], $15::bigint[])
+                         $13::text[], $14::text[], $15::bigint[], $16::bytea[], $17::bytea[], $18::text[],
+                         $19::bigint[])
                   AS t(aci, linked_at, generation, device, registration_id, pni_registration_id,
                        fetches_messages, credential_salt, credential_hash, capabilities, name, agent,
-                       push_service, push_token, last_seen)
+                       push_service, push_token, last_seen, created_at, link_token, archive, archive_at)
              ON CONFLICT (aci, device) DO UPDATE SET
                  linked_at = excluded.linked_at, generation = excluded.generation,
                  registration_id = excluded.registration_id, pni_registration_id = excluded.pni_registration_id,
@@ -155,7 +174,8 @@ pub(super) async fn store(
                  credential_hash = excluded.credential_hash, capabilities = excluded.capabilities,
                  name = excluded.name, agent = excluded.agent,
                  push_service = excluded.push_service, push_token = excluded.push_token,
-                 last_seen = excluded.last_seen",
+                 last_seen = excluded.last_seen, created_at = excluded.created_at, link_token = excluded.link_token,
+                 archive = excluded.archive, archive_at = excluded.archive_at",
         )
         .bind(column(rows, |row| row.aci.uuid()))
         .bind(column(rows, |row| row.linked_at.to_i64()))
@@ -172,6 +192,10 @@ pub(super) async fn store(
         .bind(column(rows, |row| push_columns(row).0))
         .bind(column(rows, |row| push_columns(row).1))
         .bind(column(rows, |row| row.last_seen.to_i64()))
+        .bind(column(rows, |row| row.created_at.as_ref().map(AsRef::as_ref)))
+        .bind(column(rows, |row| row.link_token.map(|token| token.0)))
+        .bind(column(rows, archive_column))
+        .bind(column(rows, |row| row.archive.as_ref().map(|it| it.at.to_i64())))
     })
     .await
 }
@@ -193,6 +217,10 @@ impl CopyRow for Device {
         "push_service",
         "push_token",
         "last_seen",
+        "created_at",
+        "link_token",
+        "archive",
+        "archive_at",
     ];
 
     fn fields(&self, row: &mut Fields<'_>) {
@@ -216,6 +244,10 @@ impl CopyRow for Device {
             .add(self.agent.as_deref())
             .add(service)
             .add(token)
-            .add(self.last_seen.to_i64());
+            .add(self.last_seen.to_i64())
+            .add(self.created_at.as_ref().map(|it| -> &[u8] { it.as_ref() }))
+            .add(self.link_token.as_ref().map(|it| -> &[u8] { &it.0 }))
+            .add(archive_column(self).as_deref())
+            .add(self.archive.as_ref().map(|it| it.at.to_i64()));
     }
 }

@@ -109,6 +109,21 @@ impl InboxQueries {
         Ok(self.newest(address).await?.is_some())
     }
 
+    /// Whether anything waits that was accepted at this moment or before.
+    pub async fn has_from_before(
+        &self,
+        address: DeviceAddress,
+        at: Timestamp,
+    ) -> Result<bool, QueryError> {
+        let older = of(
+            address,
+            "SELECT 1 FROM inbox_v1 WHERE aci = $1 AND device = $2 AND generation = $3 AND server_timestamp <= $4
+             LIMIT 1",
+        );
+        let found = older.bind(at.to_i64()).fetch_optional(&self.0).await?;
+        Ok(found.is_some())
+    }
+
     /// The place of the newest message at this moment; `None` if none waits.
     pub async fn newest(&self, address: DeviceAddress) -> Result<Option<InboxCursor>, QueryError> {
         let newest = of(

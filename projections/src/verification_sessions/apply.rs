@@ -166,7 +166,9 @@ impl Changes {
             | AccountEvent::DeviceSeen(_)
             | AccountEvent::ZkCredentialKeySet(_)
             | AccountEvent::DeviceFetchesMessages(_)
-            | AccountEvent::ChallengeMet(_) => {}
+            | AccountEvent::ChallengeMet(_)
+            | AccountEvent::DeviceCapabilitiesChanged(_)
+            | AccountEvent::TransferArchiveOffered(_) => {}
         }
     }
 }

@@ -1,3 +1,5 @@
+use events::account::AccountEvent;
+use events::values::Capability;
 use events::{DeviceId, Generation, StreamId};
 use projections::Model;
 use testkit::history::{History, samples};
@@ -34,6 +36,7 @@ async fn a_device_has_what_it_takes_to_check_who_it_is() {
     assert!(push.is_some() && device.push.map(|push| push.0) == push);
     assert_eq!(device.linked_at, history.facts()[1].metadata.at);
     assert_eq!(device.last_seen, device.linked_at);
+    assert_eq!(device.created_at, expected.created_at);
 }
 
 #[tokio::test]
@@ -155,4 +158,33 @@ async fn a_device_is_woken_named_and_numbered_anew() {
     world.apply(Model::Devices, &history).await;
     let device = one().await;
     assert_eq!((device.push, device.agent.as_deref()), (None, Some("OWA")));
+}
+
+#[tokio::test]
+async fn what_was_said_of_a_linked_device_goes_with_it() {
+    let world = World::new().await;
+    let mut history = History::default();
+    history.then(account(1), samples::registered(1, 1));
+    history.then(account(1), samples::linked(2, 3));
+    history.then(account(1), samples::capabilities(2, true));
+    history.then(account(1), samples::archive(2, 3));
+    history.then(account(1), samples::archive(2, 4));
+    world.apply(Model::Devices, &history).await;
+    let AccountEvent::DeviceLinked(linked) = samples::linked(2, 3) else {
+        unreachable!("it was linked")
+    };
+    let devices = world.queries.devices();
+    let linked_by = devices.linked_by(samples::aci(1), linked.token).await;
+    let device = linked_by.unwrap().unwrap();
+    assert_eq!(device.capabilities, [Capability::Storage].into());
+    let archive = device.archive.unwrap();
+    assert_eq!(
+        archive.at,
+        history.facts()[3].metadata.at,
+        "of this life of the device"
+    );
+    history.then(account(1), samples::removed(2, 3));
+    world.apply(Model::Devices, &history).await;
+    let gone = devices.linked_by(samples::aci(1), linked.token).await;
+    assert_eq!(gone.unwrap(), None);
 }

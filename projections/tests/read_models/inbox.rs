@@ -1,3 +1,4 @@
+use events::mailbox::{MailboxEvent, Share};
 use events::{Position, StreamId};
 use projections::Model;
 use projections::inbox::{InboxCursor, InboxPage, PageLimits};
@@ -201,4 +202,37 @@ async fn what_waits_goes_with_its_device() {
     assert_eq!(waiting(&history).await, [0, 0, 0, 1]);
     history.then(account, samples::deleted(1));
     assert_eq!(waiting(&history).await, [0, 0, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_share_in_a_message_to_many_is_put_together_from_its_parts() {
+    let world = World::new().await;
+    let body: Vec<u8> = (0..=199).collect();
+    let (MailboxEvent::MessageQueued(mut queued), payload) = samples::message(TO, 1, &body) else {
+        unreachable!("it was queued")
+    };
+    sqlx::query("INSERT INTO log.payloads (id, bytes) VALUES ($1, $2)")
+        .bind(payload.id.0)
+        .bind(payload.bytes.as_ref())
+        .execute(&world.database.pool)
+        .await
+        .unwrap();
+    queued.share = Some(Share {
+        key_material: 20,
+        common: 150,
+    });
+    let mut history = History::default();
+    history.then(mailbox(TO), MailboxEvent::from(queued));
+    world.apply(Model::Inbox, &history).await;
+    let inbox = world.queries.inbox();
+    let page = inbox.page(TO.into(), None, PLENTY).await.unwrap();
+    let expected = [&[0x22], &body[20..68], &body[150..]].concat();
+    assert_eq!(
+        page.messages[0].content.as_deref(),
+        Some(expected.as_slice())
+    );
+    let at = history.facts()[0].metadata.at;
+    assert!(inbox.has_from_before(TO.into(), at).await.unwrap());
+    let earlier = events::Timestamp::from_epoch_millis(at.epoch_millis() - 1).unwrap();
+    assert!(!inbox.has_from_before(TO.into(), earlier).await.unwrap());
 }

@@ -152,6 +152,16 @@ fn account(event: &AccountEvent) -> Vec<Detail> {
             said("device", e.device),
             said("answer", format!("{:?}", e.answer).to_lowercase()),
         ],
+        AccountEvent::DeviceCapabilitiesChanged(e) => {
+            let names: Vec<_> = e.capabilities.iter().map(|it| it.name()).collect();
+            vec![
+                said("device", e.device),
+                said("capabilities", names.join(" ")),
+            ]
+        }
+        AccountEvent::TransferArchiveOffered(e) => {
+            vec![said("device", e.device), said("generation", e.generation)]
+        }
         AccountEvent::AccountDeleted(e) => vec![said("pni", e.pni)],
     }
 }

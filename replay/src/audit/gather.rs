@@ -116,7 +116,9 @@ impl Traces {
             | AccountEvent::DeviceSeen(_)
             | AccountEvent::ZkCredentialKeySet(_)
             | AccountEvent::DeviceFetchesMessages(_)
-            | AccountEvent::ChallengeMet(_) => {}
+            | AccountEvent::ChallengeMet(_)
+            | AccountEvent::DeviceCapabilitiesChanged(_)
+            | AccountEvent::TransferArchiveOffered(_) => {}
         }
     }
 

@@ -5,6 +5,7 @@
 //! | joined | 200 | 200 |
 //! | the token is bad, expired or spent | 403 | 422 |
 //! | no room; `{"current", "max"}` | 411 | 403 |
+//! | without a capability that all devices of the account have and may not lose | 409 | 200 |
 //! | rules broken, a signature that does not fit | 422 | 422 |
 //! | no credentials in the header | 400 | 400 |
 //! | malformed credentials | 401 | 401 |
@@ -14,8 +15,11 @@
 
 use axum::extract::State;
 use axum::response::IntoResponse;
-use commands::device::link_device::{LinkDevice, LinkDeviceRefused, Linked, LinkedDeviceKeys};
+use commands::device::link_device::{
+    Demands, LinkDevice, LinkDeviceRefused, Linked, LinkedDeviceKeys,
+};
 use crypto::linking::LinkTokens;
+use events::account::PushToken;
 use events::{Aci, Actor, DeviceId, Pni};
 use http::StatusCode;
 use projections::Model;
@@ -97,11 +101,15 @@ impl LinkRequest {
             .device;
         let fetches = device.traits.fetches_messages;
         let push = self.activation.push(&mut violations, fetches, dialect);
+        let mut device = device;
+        device
+            .traits
+            .agent
+            .get_or_insert_with(|| agent_of(push.as_ref()).into());
         let keys = self.activation.keys(&mut violations, dialect);
         if dialect == Dialect::Deployed {
-            let (id, capable) = (device.registration_id.is_some(), device.names_capabilities);
+            let id = device.registration_id.is_some();
             violations.check(id, "accountAttributes.registrationId must not be null");
-            violations.check(capable, "accountAttributes.capabilities must not be null");
         }
         violations.refuse()?;
         let issued_to = api.link_tokens.verify(&token, api.clock.now());
@@ -109,12 +117,27 @@ impl LinkRequest {
             tracing::debug!(%invalid, "refused");
             bad_token(dialect)
         })?;
+        let demands = match dialect {
+            Dialect::Seed => Demands::Nothing,
+            Dialect::Deployed if device.names_capabilities => Demands::KeepUp,
+            Dialect::Deployed => Demands::Unsaid,
+        };
         Ok(LinkDevice {
             aci,
             token: LinkTokens::hash(&token),
             attributes: device.joining(&basic.password.0, push, &*api.entropy),
             keys: keys.map(|DeviceKeys { aci, pni }| LinkedDeviceKeys { aci, pni }),
+            demands,
         })
+    }
+}
+
+/// What a device is taken for that does not say what kind of application it is.
+const fn agent_of(push: Option<&PushToken>) -> &'static str {
+    match push {
+        Some(PushToken::Apn(_)) => "OWP",
+        Some(PushToken::Fcm(_)) => "OWA",
+        None => "OWD",
     }
 }
 
@@ -129,6 +152,10 @@ fn refused(dialect: Dialect) -> impl FnOnce(LinkDeviceRefused) -> Problem {
     move |refused| match refused {
         LinkDeviceRefused::NoSuchAccount | LinkDeviceRefused::TokenSpent => bad_token(dialect),
         LinkDeviceRefused::InvalidSignature => Problem::unprocessable("Invalid signature"),
+        LinkDeviceRefused::CapabilitiesUnsaid => {
+            Problem::invalid(["accountAttributes.capabilities must not be null"])
+        }
+        LinkDeviceRefused::CapabilityLost => Problem::of(StatusCode::CONFLICT),
         LinkDeviceRefused::DeviceLimit { current, .. } => match dialect {
             Dialect::Deployed => limit_reached(StatusCode::LENGTH_REQUIRED, current),
             Dialect::Seed => limit_reached(StatusCode::FORBIDDEN, current),

@@ -1,7 +1,7 @@
 //! `GET /v1/devices`: the account's devices.
 
 use axum::extract::State;
-use events::values::EncryptedDeviceName;
+use events::values::{EncryptedDeviceName, SealedCreationTime};
 use events::{DeviceId, RegistrationId, Timestamp};
 use projections::devices::Device;
 use serde::{Deserialize, Serialize};
@@ -39,9 +39,9 @@ pub struct DeviceResponse {
     /// When it joined, in milliseconds (seed dialect).
     #[schema(value_type = i64)]
     pub created: Timestamp,
-    /// When it joined, sealed to the account's identity key. Not made so far.
+    /// When it joined, sealed for the account's identity key (HPKE, 57 bytes); `null` if the account had none then.
     #[schema(value_type = Option<String>)]
-    pub created_at_ciphertext: Option<Base64<Vec<u8>>>,
+    pub created_at_ciphertext: Option<Base64<SealedCreationTime>>,
 }
 
 const DAY: u64 = 24 * 60 * 60 * 1000;
@@ -60,7 +60,7 @@ impl From<Device> for DeviceResponse {
             last_seen: midnight(device.last_seen),
             registration_id: device.registration_id,
             created: device.linked_at,
-            created_at_ciphertext: None,
+            created_at_ciphertext: device.created_at.map(Base64::new),
         }
     }
 }

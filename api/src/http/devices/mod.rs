@@ -1,9 +1,13 @@
 //! `/v1/devices`.
 
+pub mod capabilities;
 pub mod link;
 pub mod list;
 pub mod provisioning_code;
 pub mod remove;
+pub mod restore_account;
+pub mod transfer_archive;
+pub mod wait_for_linked;
 
 use http::StatusCode;
 use serde_json::json;

@@ -63,6 +63,16 @@ where
         .map_err(|_| Problem::not_found())
 }
 
+/// Any text.
+#[derive(Debug)]
+pub struct Text(pub String);
+
+impl Segment for Text {
+    fn parse(text: &str) -> Result<Self, Problem> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
 impl Segment for ServiceId {
     fn parse(text: &str) -> Result<Self, Problem> {
         text.parse().map_err(|_| Problem::not_found())

@@ -197,6 +197,7 @@ fn id(violations: &mut Violations, number: Option<u32>, property: &str) -> Optio
     )
 }
 
-fn supported((name, has): (&String, &bool)) -> Option<Capability> {
+/// The capability of this name, if the device has it and the server knows it.
+pub(crate) fn supported((name, has): (&String, &bool)) -> Option<Capability> {
     Capability::from_name(name).filter(|_| *has)
 }

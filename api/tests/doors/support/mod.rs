@@ -27,6 +27,7 @@ use crypto::secrets::ServerSecrets;
 use crypto::zk::group_send::{self, Token};
 use doors_postgres::{PgBuckets, PgOutcomes};
 use events::account::PushToken;
+use events::meeting::Meetings;
 use events::personal::SubjectKeys;
 use events::ports::{Clock as _, Entropy};
 use events::store::PayloadStore;
@@ -34,6 +35,7 @@ use events::values::Redacted;
 use events::verification::Transport;
 use events::{Aci, E164, EventStore, Family, ServiceId, Timestamp};
 use futures::StreamExt as _;
+use live::MeetingPlaces;
 use objects::{Objects, Place};
 use projections::{Connections, MODELS, Model, Queries};
 use store_postgres::{PgPayloadStore, PgSubjectKeys};
@@ -146,6 +148,14 @@ impl CodeMint for FixedCode {
     }
 }
 
+/// The places where clients meet.
+fn start_meetings(database: &TestDatabase, shutdown: &Shutdown) -> Arc<dyn Meetings> {
+    let places = MeetingPlaces::new(database.pool.clone());
+    let listening = places.clone().run(shutdown.token.clone());
+    shutdown.tracker.spawn(listening);
+    Arc::new(places)
+}
+
 impl Door {
     pub(crate) async fn open() -> Self {
         Self::open_with(Config::default()).await
@@ -244,6 +254,7 @@ impl Door {
             challenges: Arc::new(Challenges::default()),
             link_tokens: LinkTokens::new([1; 32]),
             pnis: PniDeriver::new([2; 32]),
+            meetings: start_meetings(&database, &shutdown),
             spam: Arc::new(RecipientQuota::new(SPAM_QUOTA, Duration::from_hours(1))),
             issuing: Issuing::new(keys),
             config,

@@ -45,6 +45,7 @@ pub(crate) struct Socket {
 pub(crate) struct Opening {
     address: SocketAddr,
     headers: Vec<(&'static str, String)>,
+    path: &'static str,
     http2: bool,
 }
 
@@ -63,6 +64,7 @@ impl Door {
         Opening {
             address,
             headers: Vec::new(),
+            path: "/v1/websocket/",
             http2: false,
         }
     }
@@ -72,6 +74,10 @@ impl Opening {
     pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));
         self
+    }
+
+    pub(crate) fn at(self, path: &'static str) -> Self {
+        Self { path, ..self }
     }
 
     pub(crate) fn basic(self, username: &str, password: &str) -> Self {
@@ -116,7 +122,7 @@ impl Opening {
         &self,
         tcp: TcpStream,
     ) -> Result<(WebSocketStream<Box<dyn Stream>>, HeaderMap), (StatusCode, HeaderMap)> {
-        let mut request = "ws://localhost/v1/websocket/"
+        let mut request = format!("ws://localhost{}", self.path)
             .into_client_request()
             .unwrap();
         for (name, value) in &self.headers {
@@ -144,7 +150,7 @@ impl Opening {
             reason = "the client's side ends with the test"
         )]
         tokio::spawn(connection);
-        let mut request = Request::connect("https://localhost/v1/websocket/")
+        let mut request = Request::connect(format!("https://localhost{}", self.path))
             .header("sec-websocket-version", "13")
             .extension(Protocol::from_static("websocket"));
         for (name, value) in &self.headers {

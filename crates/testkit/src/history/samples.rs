@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use events::account::{
     Access, AccessChanged, AccountDeleted, AccountEvent, AccountRegistered, AccountReregistered,
-    AttributesChanged, DeviceFetchesMessages, DeviceLinked, DeviceRemoved, DeviceRenamed,
-    DeviceSeen, DeviceTraits, HeldUsername, IdentityKeySet, IdentityKeys, NewDevice, NumberChanged,
-    Protection, PushToken, PushTokenChanged, RegistrationLockFailed, TotpKeyConfirmed,
-    TotpKeyMetadataSet, TotpKeyRemoved, UsernameConfirmed, UsernameDropped, UsernameLink,
-    UsernameLinkChanged, ZkCredentialKeySet,
+    AttributesChanged, DeviceCapabilitiesChanged, DeviceFetchesMessages, DeviceLinked,
+    DeviceRemoved, DeviceRenamed, DeviceSeen, DeviceTraits, HeldUsername, IdentityKeySet,
+    IdentityKeys, NewDevice, NumberChanged, Protection, PushToken, PushTokenChanged,
+    RegistrationLockFailed, TotpKeyConfirmed, TotpKeyMetadataSet, TotpKeyRemoved, TransferArchive,
+    TransferArchiveOffered, UsernameConfirmed, UsernameDropped, UsernameLink, UsernameLinkChanged,
+    ZkCredentialKeySet,
 };
 use events::ids::{DeviceAddress, IdentityKind, PreKeyId};
 use events::keys::{KeysEvent, OneTimePreKeyTaken, PreKeyKind, PreKeysDropped, PreKeysUploaded};
@@ -102,6 +103,7 @@ pub fn new_device(id: u32, generation: u32) -> NewDevice {
         },
         traits: traits(generation),
         push: odd.then(|| PushToken::Apn(format!("push-{generation}").into()).into()),
+        created_at: odd.then(|| vec![1; 57].try_into().expect("57 bytes")),
     }
 }
 
@@ -198,6 +200,29 @@ pub fn attributes(id: u32, n: u32) -> AccountEvent {
         traits: traits(n),
         access: access(n),
         protection: Protection::default(),
+    }
+    .into()
+}
+
+/// A device can keep storage from now on, or cannot any more.
+pub fn capabilities(id: u32, storage: bool) -> AccountEvent {
+    DeviceCapabilitiesChanged {
+        device: device(id),
+        capabilities: storage.then_some(Capability::Storage).into_iter().collect(),
+    }
+    .into()
+}
+
+/// A device was offered the account's history.
+pub fn archive(id: u32, generation: u32) -> AccountEvent {
+    TransferArchiveOffered {
+        device: device(id),
+        generation: Generation(generation),
+        archive: TransferArchive::Uploaded {
+            cdn: 3,
+            key: format!("archive-{generation}").into(),
+        }
+        .into(),
     }
     .into()
 }

@@ -1,0 +1,3 @@
+//! `/v1/provisioning`.
+
+pub mod send;

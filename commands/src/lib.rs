@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod aggregate;
+pub mod backup;
 pub mod command;
 pub mod device;
 pub mod executor;

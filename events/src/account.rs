@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::codec::event_family;
 use crate::ids::{DeviceId, Generation, IdentityKind, LinkHandle, Pni, RegistrationId};
 use crate::personal::{Personal, PersonalField, VisitPersonal};
+use crate::values::backup::BackupRequest;
 use crate::values::e164::E164;
 use crate::values::hashes::{LinkTokenHash, SaltedHash, UnidentifiedAccessKey};
 use crate::values::keys::EcPublicKey;
@@ -44,6 +45,7 @@ event_family! {
         24 TotpKeyRemoved { }
         25 DeviceCapabilitiesChanged { }
         26 TransferArchiveOffered { archive }
+        27 BackupRequestsSet { }
         45 ChallengeMet { }
         50 ZkCredentialKeySet { }
         51 DeviceFetchesMessages { }
@@ -370,6 +372,36 @@ pub enum TransferArchive {
     RelinkRequested,
     /// There will be none; the device goes on without.
     ContinueWithoutUpload,
+}
+
+/// From now on the account gets credentials of its backups by these requests. What is missing stays as it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupRequestsSet {
+    /// What changed.
+    #[serde(flatten)]
+    pub requests: BackupRequests,
+}
+
+/// The requests by which an account gets credentials of its two backups.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupRequests {
+    /// Of messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages: Option<BackupRequest>,
+    /// Of media.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media: Option<BackupRequest>,
+}
+
+impl BackupRequests {
+    /// Puts those of `newer` that are there in the place of these.
+    #[must_use]
+    pub fn updated(self, newer: Self) -> Self {
+        Self {
+            messages: newer.messages.or(self.messages),
+            media: newer.media.or(self.media),
+        }
+    }
 }
 
 /// The public halves of an account's two identities. Absent until a client that registered without keys sends them.

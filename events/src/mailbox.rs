@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::codec::event_family;
-use crate::ids::{DeviceId, MessageGuid, Pni, ServiceId};
+use crate::ids::{Aci, DeviceId, MessageGuid, Pni, ServiceId};
 use crate::payload::PayloadRef;
 use crate::values::Timestamp;
 
@@ -13,6 +13,7 @@ event_family! {
         1 MessageQueued { }
         2 MessagesDelivered { }
         3 MessagesExpired { }
+        10 MessageReported { }
     }
 }
 
@@ -58,6 +59,15 @@ pub struct MessagesDelivered {
 pub struct MessagesExpired {
     /// Which.
     pub guids: Vec<MessageGuid>,
+}
+
+/// The device reported a message as spam. What it says is not proved: messages are forgotten once they are delivered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageReported {
+    /// Which message.
+    pub guid: MessageGuid,
+    /// Who is said to have sent it.
+    pub source: Aci,
 }
 
 /// A recipient's share of a message to many, which is stored once for all of them: what is delivered is the byte `22`

@@ -133,8 +133,10 @@ impl Keys for Door {
     ) -> Result<Response<GetPreKeysResponse>, Status> {
         let call = DeviceCall::of(request);
         let (target, device) = call.message.parse()?;
-        let bucket = bucket(call.caller, target, device);
-        self.count_by(Limit::PreKeys, &bucket).await?;
+        let bucket = bucket(&self.0, call.caller, target, device).await;
+        if let Some(bucket) = bucket.map_err(status::unanswered)? {
+            self.count_by(Limit::PreKeys, &bucket).await?;
+        }
         let command = TakePreKeys {
             target,
             device,

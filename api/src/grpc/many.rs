@@ -18,7 +18,7 @@ use super::proto::messages::{
     MultiRecipientSuccess, SendMultiRecipientMessageResponse,
 };
 use super::{Door, ids, status};
-use crate::http::messages::multi_recipient::send;
+use crate::http::messages::multi_recipient::{count, send};
 
 /// A message for many, taken apart.
 pub(super) struct Circular {
@@ -125,6 +125,7 @@ impl Door {
         command: SendToMany,
         context: RequestContext,
     ) -> Result<Response<SendMultiRecipientMessageResponse>, Status> {
+        count(&self.0, &command).await.map_err(status::limited)?;
         let tells_absent = matches!(command.right, Right::GroupMember);
         let sent = send(&self.0, command, context).await;
         match status::decided(sent)? {

@@ -14,7 +14,7 @@ use super::proto::messages::{
     ChallengeRequired, IndividualRecipientMessageBundle, MismatchedDevices, SendMessageType,
 };
 use super::{Door, ids, status};
-use crate::http::messages::send::{challenge_token, count};
+use crate::http::messages::send::{challenge_token, send};
 use crate::state::EventPosition;
 use crate::ws::ephemeral::deliver_now;
 
@@ -107,9 +107,8 @@ impl Door {
     ) -> Result<Result<EventPosition, Refused>, Status> {
         let destination = letter.destination;
         let command = letter.command(self, context.at)?;
-        count(&self.0, &command).await.map_err(status::limited)?;
-        let sent = self.0.executor.execute(&command, context).await;
-        match status::decided(sent)? {
+        let sent = send(&self.0, &command, context).await;
+        match status::decided(sent.map_err(status::limited)?)? {
             Ok(sent) => Ok(Ok(self.accepted(sent, context.at).await)),
             Err(refused) => self.refusal(destination, refused).map(Err),
         }

@@ -1,6 +1,7 @@
 //! REST: one file an endpoint, with its wire types, its statuses and its handler.
 
 pub mod accounts;
+pub mod archives;
 pub mod attachments;
 pub mod calling;
 pub mod certificate;

@@ -12,9 +12,9 @@ use crate::grpc;
 use crate::http::problem::Problem;
 use crate::http::registration::activation::{ApnToken, GcmToken};
 use crate::http::{
-    accounts, attachments, calling, certificate, challenge, config, devices, external, idempotency,
-    keepalive, keys, layers, messages, profile, provisioning, registration, stickers, usernames,
-    verification, version,
+    accounts, archives, attachments, calling, certificate, challenge, config, devices, external,
+    idempotency, keepalive, keys, layers, messages, profile, provisioning, registration, stickers,
+    usernames, verification, version,
 };
 use crate::state::Api;
 use crate::ws::{self, upgrade};
@@ -115,6 +115,7 @@ fn endpoints() -> Router<Api> {
                 .put(keys::set::handler)
                 .layer(limited(limits::KEYS_BODY)),
         )
+        .route("/v2/keys/check", post(keys::check::handler))
         .route("/v2/keys/{target}/{device}", get(keys::take::handler))
         .route("/v1/messages", get(messages::list::handler))
         .route(
@@ -128,6 +129,10 @@ fn endpoints() -> Router<Api> {
         .route(
             "/v1/messages/uuid/{guid}",
             delete(messages::delete::handler),
+        )
+        .route(
+            "/v1/messages/report/{source}/{guid}",
+            post(messages::report::handler),
         )
         .route(
             "/v4/attachments/form/upload",
@@ -196,6 +201,15 @@ fn profiles_and_credentials() -> Router<Api> {
             "/v1/certificate/auth/group",
             get(certificate::group::handler),
         )
+        .route(
+            "/v1/archives/backupid",
+            put(archives::set_requests::handler),
+        )
+        .route(
+            "/v1/archives/backupid/limits",
+            get(archives::limits::handler),
+        )
+        .route("/v1/archives/auth", get(archives::credentials::handler))
         .route("/v2/svr/auth", get(external::auth::svr2))
         .route("/v2/backup/auth", get(external::auth::svr2))
         .route("/v1/storage/auth", get(external::auth::storage))

@@ -116,17 +116,42 @@ impl Limits {
         let Some(rate) = self.rates.of(limit) else {
             return Ok(());
         };
-        let (bucket, now) = (self.bucket(limit, key), self.clock.now());
-        let taken = match limit.scope() {
-            Scope::Node => self.take_here(bucket, rate, amount, now).await,
-            Scope::Shared => self.shared.take(bucket, rate, amount, now).await?,
-        };
-        match taken {
+        match self.take_at(limit, key, rate, amount).await? {
             Taken::Yes(_) => Ok(()),
             Taken::No(wait) => {
                 metrics::counter!("rate_limited_total", "limit" => limit.name()).increment(1);
                 Err(Limited::For(wait))
             }
+        }
+    }
+
+    /// How long it takes until one permit is there: no time, if one is. Takes nothing.
+    pub async fn wait(&self, limit: Limit, key: &str) -> Result<Duration, Limited> {
+        let Some(rate) = self.rates.of(limit) else {
+            return Ok(Duration::ZERO);
+        };
+        // More than a bucket holds is always refused, and a call that is refused takes nothing.
+        let all = rate.time_for(rate.size);
+        match self
+            .take_at(limit, key, rate, rate.size.saturating_add(1))
+            .await?
+        {
+            Taken::Yes(_) => Ok(Duration::ZERO),
+            Taken::No(wait) => Ok(wait.saturating_sub(all)),
+        }
+    }
+
+    async fn take_at(
+        &self,
+        limit: Limit,
+        key: &str,
+        rate: Rate,
+        amount: u64,
+    ) -> Result<Taken, BucketsUnavailable> {
+        let (bucket, now) = (self.bucket(limit, key), self.clock.now());
+        match limit.scope() {
+            Scope::Node => Ok(self.take_here(bucket, rate, amount, now).await),
+            Scope::Shared => self.shared.take(bucket, rate, amount, now).await,
         }
     }
 
@@ -266,7 +291,11 @@ mod tests {
             let back = u64::try_from(step.as_nanos() / period.as_nanos()).unwrap();
             limits.take_many(limit, "a", back).await.unwrap();
             assert!(limits.take(limit, "a").await.is_err(), "{name}: only that");
+            let wait = limits.wait(limit, "a").await.unwrap();
+            assert_eq!(wait, period, "{name}");
             limits.clear(limit, "a").await.unwrap();
+            let wait = limits.wait(limit, "a").await.unwrap();
+            assert_eq!(wait, Duration::ZERO, "{name}");
             limits.take_many(limit, "a", size).await.unwrap();
         }
     }

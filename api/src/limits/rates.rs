@@ -79,7 +79,8 @@ impl Rate {
         remaining.saturating_add(returned).min(self.size)
     }
 
-    fn time_for(self, permits: u64) -> Duration {
+    /// How long this many permits take to come back.
+    pub fn time_for(self, permits: u64) -> Duration {
         let nanos = self.period.as_nanos().saturating_mul(u128::from(permits));
         let nanos = u64::try_from(nanos).unwrap_or(u64::MAX);
         Duration::from_nanos(nanos)
@@ -139,7 +140,7 @@ limits! {
     /// Stories for one account.
     Stories "stories" 5000 per 8 from_secs, Node, "recipient";
     /// Fetching pre-keys of one target with credentials.
-    PreKeys "prekeys" 6 per 10 from_mins, Shared, "asking device and target";
+    PreKeys "prekeys" 6 per 10 from_mins, Shared, "asking device and target device, or all devices of a target";
     /// Fetching profiles with credentials.
     Profile "profile" 4320 per 20 from_secs, Node, "asking account";
     /// Bytes that forms for pictures of people whom nobody knows allow.
@@ -196,6 +197,8 @@ limits! {
     GetCallingRelays "getCallingRelays" 100 per 10 from_mins, Shared, "account";
     /// Credentials to create links to calls.
     CreateCallLink "createCallLink" 100 per 15 from_mins, Shared, "account";
+    /// Changing the requests for backup credentials.
+    SetBackupId "setBackupId" 10 per 1 from_hours, Shared, "account";
     /// Credentials for other services.
     ExternalServiceCredentials "externalServiceCredentials" 100 per 15 from_mins, Shared, "account";
 }

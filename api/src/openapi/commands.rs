@@ -52,6 +52,7 @@ pub const EVENTS: &[(&str, &[&str])] = &[
     ("RemovePicture", &["PictureRemoved"]),
     ("RemoveTotpKey", &["TotpKeyRemoved"]),
     ("RenameDevice", &["DeviceRenamed"]),
+    ("ReportMessage", &["MessageReported"]),
     ("ReportUndelivered", &["CodeUndelivered"]),
     ("RequestCode", &["CodeSent", "ProofRequired"]),
     (
@@ -65,6 +66,7 @@ pub const EVENTS: &[(&str, &[&str])] = &[
     ("SendMessage", &["MessageQueued"]),
     ("SendToMany", &["MessageQueued"]),
     ("SetAvatar", &["AvatarReplaced"]),
+    ("SetBackupRequests", &["BackupRequestsSet"]),
     (
         "SetKeys",
         &["IdentityKeySet", "PreKeysUploaded", "SignedPreKeyRotated"],

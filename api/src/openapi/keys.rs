@@ -1,6 +1,7 @@
 //! Pre-keys.
 
-use super::endpoint::{Endpoint, get, put};
+use super::endpoint::{Endpoint, get, post, put};
+use crate::http::keys::check::CheckRequest;
 use crate::http::keys::count::CountResponse;
 use crate::http::keys::set::SetRequest;
 use crate::http::keys::take::TakeResponse;
@@ -26,6 +27,12 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .says_so(409, "Another identity key is known already.")
             .runs(["SetKeys"])
             .shows(["pre_keys", "accounts"]),
+        post("/v2/keys/check", "checkKeys")
+            .says(TAG, "Compare the keys that are handed out again and again")
+            .takes::<CheckRequest>()
+            .says_so(200, "They are the same.")
+            .says_so(409, "They are others, or missing.")
+            .shows(["accounts", "pre_keys"]),
         get("/v2/keys/{identifier}/{deviceId}", "getDeviceKeys")
             .says(TAG, "Take the keys to begin a session with")
             .for_anybody()

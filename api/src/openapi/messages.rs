@@ -1,9 +1,10 @@
 //! Sending, and receiving without a WebSocket.
 
-use super::endpoint::{AnyList, AnyObject, Endpoint, delete, get, put};
+use super::endpoint::{AnyList, AnyObject, Endpoint, delete, get, post, put};
 use super::shapes::{MismatchedDevices, StaleDevices};
 use crate::http::messages::list::ListResponse;
 use crate::http::messages::multi_recipient::{MULTI_RECIPIENT_MESSAGE, MultiRecipientResponse};
+use crate::http::messages::report::ReportRequest;
 use crate::http::messages::send::{SendRequest, SendResponse};
 
 const TAG: &str = "Messages";
@@ -20,6 +21,14 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .says_so(204, "It waits no longer.")
             .runs(["Acknowledge"])
             .shows(["inbox"]),
+        post("/v1/messages/report/{source}/{guid}", "reportMessage")
+            .says(TAG, "Report a message as spam")
+            .segment("source", "Who sent it: an account's id, or a number.")
+            .segment("guid", "The message's id.")
+            .takes::<ReportRequest>()
+            .says_so(202, "It is noted.")
+            .runs(["ReportMessage"])
+            .shows(["accounts"]),
         put("/v1/messages/multi_recipient", "sendMultiRecipientMessage")
             .says(TAG, "Send a sealed message to all devices of many accounts")
             .for_anybody()

@@ -4,6 +4,7 @@
 //! `docs/openapi.json` and `docs/endpoints.md` are this document and this table, checked in; a test compares them.
 
 mod accounts;
+mod archives;
 pub mod commands;
 mod devices;
 pub mod endpoint;
@@ -40,6 +41,10 @@ const TAGS: &[(&str, &str)] = &[
     ("Accounts", "Who somebody is, and how they are found."),
     ("Attachments", "Forms for uploads."),
     (
+        "Backups",
+        "Credentials by which an account owns its backups.",
+    ),
+    (
         "Certificates",
         "Credentials for sealed messages and groups.",
     ),
@@ -59,6 +64,11 @@ pub const BESIDE: &[(&str, &str, &str)] = &[
         "GET",
         "/v1/websocket",
         "a WebSocket: the endpoints above, and messages as they come",
+    ),
+    (
+        "GET",
+        "/v1/websocket/provisioning",
+        "a WebSocket on which a new device waits for what the primary one sends to its address",
     ),
     ("GET", "/openapi.json", "the document of the contract"),
     ("GET", "/docs", "the same, to read"),
@@ -88,6 +98,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     [
         verification::endpoints(),
         accounts::endpoints(),
+        archives::endpoints(),
         devices::endpoints(),
         keys::endpoints(),
         messages::endpoints(),

@@ -278,6 +278,7 @@ fn revoke(accounts: &HashMap<Aci, Vec<Entry>>, fact: &Fact, event: &AccountEvent
         | AccountEvent::TotpKeyConfirmed(_)
         | AccountEvent::TotpKeyMetadataSet(_)
         | AccountEvent::TotpKeyRemoved(_)
+        | AccountEvent::BackupRequestsSet(_)
         | AccountEvent::IdentityKeySet(_)
         | AccountEvent::DeviceSeen(_)
         | AccountEvent::ChallengeMet(_)

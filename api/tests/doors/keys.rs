@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine as _};
+use crypto::keys::EcPrivateKey;
 use futures::future::join_all;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::support::device::{
     ACCESS_KEY, PNI_REGISTRATION_ID, REGISTRATION_ID, b64, ec_pre_key, kyber_pre_key,
@@ -281,4 +284,57 @@ async fn uploads_that_break_rules_change_nothing() {
     let other = door.client().official().basic(&bob.aci, "password");
     let identity = json!({ "identityKey": b64(bob.keys.pni.public_key()) });
     other.put("/v2/keys", identity).await.expect(204);
+}
+
+/// What clients make of the keys that they hand out again and again.
+fn digest(identity: &EcPrivateKey, signed: &Value, last_resort: &Value) -> String {
+    let mut digest = Sha256::new_with_prefix(identity.public_key());
+    for key in [signed, last_resort] {
+        let public_key = key["publicKey"].as_str().unwrap();
+        digest.update(key["keyId"].as_u64().unwrap().to_be_bytes());
+        digest.update(BASE64_STANDARD_NO_PAD.decode(public_key).unwrap());
+    }
+    b64(digest.finalize())
+}
+
+#[tokio::test]
+async fn a_device_learns_whether_the_server_has_the_keys_that_it_thinks() {
+    let door = Door::open().await;
+    let bob = door.register(NUMBER).await;
+    let (aci, pni) = (&bob.keys.aci, &bob.keys.pni);
+    let check = async |identity: &str, digest: &str| {
+        let body = json!({ "identityType": identity, "digest": digest });
+        let reply = bob.client.post("/v2/keys/check", body).await;
+        assert!(reply.body.is_empty() || reply.status == 422);
+        reply.status.as_u16()
+    };
+    let first = digest(aci, &signed_pre_key(aci, 1), &kyber_pre_key(aci, 3));
+    assert_eq!(check("aci", &first).await, 200);
+    assert_eq!(check("ACI", &format!("{first}=")).await, 200);
+    assert_eq!(check("pni", &first).await, 409);
+    let of_number = digest(pni, &signed_pre_key(pni, 2), &kyber_pre_key(pni, 4));
+    assert_eq!(check("PNI", &of_number).await, 200);
+
+    let (signed, last_resort) = (signed_pre_key(aci, 21), kyber_pre_key(aci, 22));
+    let body = json!({ "signedPreKey": signed });
+    bob.client.put("/v2/keys", body).await.expect(204);
+    assert_eq!(check("aci", &first).await, 409);
+    let second = digest(aci, &signed, &kyber_pre_key(aci, 3));
+    assert_eq!(check("aci", &second).await, 200);
+    let body = json!({ "pqLastResortPreKey": last_resort });
+    bob.client.put("/v2/keys", body).await.expect(204);
+    assert_eq!(check("aci", &second).await, 409);
+    assert_eq!(check("aci", &digest(aci, &signed, &last_resort)).await, 200);
+    assert_eq!(check("PNI", &of_number).await, 200);
+
+    let tablet = door.link(&bob, "tablet").await;
+    let linked = digest(aci, &signed_pre_key(aci, 11), &kyber_pre_key(aci, 13));
+    let body = json!({ "identityType": "aci", "digest": linked });
+    tablet.client.post("/v2/keys/check", body).await.expect(200);
+
+    assert_eq!(check("aci", "AAAA").await, 422);
+    assert_eq!(check("aci", "***").await, 422);
+    assert_eq!(check("number", &first).await, 422);
+    let anonymous = door.client().post("/v2/keys/check", json!({})).await;
+    anonymous.expect(401);
 }

@@ -6,8 +6,11 @@ use api::Config;
 use api::limits::rates::{Rate, Rates};
 use serde_json::json;
 
-use crate::support::device::{Identities, registration};
-use crate::support::{Door, Reply};
+use crate::multi_recipient::story;
+use crate::support::device::{
+    ACCESS_KEY, Identities, REGISTRATION_ID, b64, link_body, message, registration,
+};
+use crate::support::{Device, Door, Reply};
 
 fn refused_for(reply: &Reply) -> Option<&str> {
     assert_eq!(reply.status, 429, "{:?}", reply.body);
@@ -114,4 +117,90 @@ async fn only_guesses_at_a_lock_that_holds_are_counted() {
     let day = Some("86400");
     assert_eq!(refused_for(&attempt(&other).await), day, "a guess too many");
     assert!(refused_for(&attempt(&lock).await).is_some());
+}
+
+#[tokio::test]
+async fn keys_are_counted_for_each_device_as_it_is_installed() {
+    let door = Door::open_limited(Config::default(), Rates::default()).await;
+    let (alice, bob) = (
+        door.register("+12015550147").await,
+        door.register("+12015550148").await,
+    );
+    door.link(&bob, "tablet").await;
+    let device = |id: &str| format!("/v2/keys/{}/{id}", bob.aci);
+    let fetch = async |id: &str| alice.client.get(&device(id)).await;
+    for _ in 0..6 {
+        fetch("2").await.expect(200);
+    }
+    assert_eq!(refused_for(&fetch("2").await), Some("600"));
+    fetch("1").await.expect(200);
+    fetch("*").await.expect(200);
+    for _ in 0..7 {
+        fetch("5").await.expect(404);
+    }
+    bob.client.delete("/v1/devices/2").await.expect(204);
+    // Tokens of the same millisecond are the same token.
+    door.clock.advance(Duration::from_millis(1));
+    let token = bob.client.get("/v1/devices/provisioning/code").await;
+    let token = token.expect(200)["verificationCode"].clone();
+    let mut anew = link_body(token.as_str().unwrap(), &bob.keys);
+    anew["accountAttributes"]["registrationId"] = json!(REGISTRATION_ID + 1);
+    let client = door.client().official().basic(&bob.aci, "tablet");
+    client.put("/v1/devices/link", anew).await.expect(200);
+    fetch("2").await.expect(200);
+}
+
+#[tokio::test]
+async fn stories_to_many_are_counted_for_each_recipient() {
+    let rate = Rate {
+        size: 2,
+        period: Duration::from_secs(8),
+    };
+    let mut rates = Rates::default();
+    rates.set("stories", rate).unwrap();
+    let door = Door::open_limited(Config::default(), rates).await;
+    let (alice, bob) = (
+        door.register("+12015550149").await,
+        door.register("+12015550150").await,
+    );
+    let send = async |recipients: &[&Device]| story(&door, recipients).await;
+    send(&[&alice]).await.expect(200);
+    send(&[&alice, &bob]).await.expect(200);
+    assert_eq!(refused_for(&send(&[&bob, &alice]).await), Some("8"));
+    let single = format!("/v1/messages/{}?story=true", alice.aci);
+    let single = door.client().put(&single, message(b"story", 1)).await;
+    assert_eq!(refused_for(&single), Some("8"));
+    door.clock.advance(Duration::from_secs(8));
+    send(&[&alice]).await.expect(200);
+}
+
+#[tokio::test]
+async fn strangers_who_are_refused_use_up_nothing_of_what_is_there_for_friends() {
+    let rate = Rate {
+        size: 4,
+        period: Duration::from_secs(1),
+    };
+    let mut rates = Rates::default();
+    for limit in ["inboundMessageBytes", "messages"] {
+        rates.set(limit, rate).unwrap();
+    }
+    let door = Door::open_limited(Config::default(), rates).await;
+    let (alice, bob) = (
+        door.register("+12015550151").await,
+        door.register("+12015550152").await,
+    );
+    let path = format!("/v1/messages/{}", bob.aci);
+    let send = async |key: [u8; 16]| {
+        let client = door.client().with("unidentified-access-key", b64(key));
+        client.put(&path, message(b"four", 1)).await
+    };
+    for _ in 0..3 {
+        send([0; 16]).await.expect(401);
+    }
+    send(ACCESS_KEY).await.expect(200);
+    assert_eq!(refused_for(&send(ACCESS_KEY).await), Some("4"));
+    let nobody = "00000000-0000-4000-8000-000000000000";
+    for _ in 0..6 {
+        alice.send(nobody, b"four", 1).await.expect(404);
+    }
 }

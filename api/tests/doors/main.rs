@@ -4,6 +4,7 @@
 
 mod accounts;
 mod any_json;
+mod archives;
 mod attachments;
 mod catalogue;
 mod challenge;

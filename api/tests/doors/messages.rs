@@ -378,3 +378,45 @@ async fn what_is_not_said_has_its_defaults() {
         "what is for now or never does not wait"
     );
 }
+
+#[tokio::test]
+async fn reports_are_taken_of_whomever_and_counted_for_those_who_exist() {
+    let door = Door::open().await;
+    let (alice, bob) = (
+        door.register("+12015550123").await,
+        door.register("+12015550124").await,
+    );
+    let guid = "1b4e28ba-2fa1-41d2-883f-0016d3cca427";
+    let report = async |source: &str, guid: &str, body: Option<Value>| {
+        let path = format!("/v1/messages/report/{source}/{guid}");
+        let body = body.map(|body| serde_json::to_vec(&body).unwrap());
+        let client = alice
+            .client
+            .clone()
+            .with("content-type", "application/json");
+        client.send("POST", &path, body).await
+    };
+    let by_account = report(&bob.aci, guid, None).await;
+    by_account.expect(202);
+    assert!(by_account.position().is_some());
+    let by_number = report(&bob.number, guid, Some(json!({ "token": "AAAA" }))).await;
+    by_number.expect(202);
+    assert!(by_number.position() > by_account.position());
+    for nobody in ["+12015550199", "00000000-0000-4000-8000-000000000000"] {
+        let reply = report(nobody, guid, Some(json!({}))).await;
+        reply.expect(202);
+        assert_eq!(reply.position(), None, "{nobody}");
+    }
+    for (source, guid) in [
+        ("nobody", guid),
+        ("+1", guid),
+        (&format!("PNI:{}", bob.pni), guid),
+        (&bob.aci, "7"),
+    ] {
+        report(source, guid, None).await.expect(404);
+    }
+    let token = Some(json!({ "token": "***" }));
+    report(&bob.aci, guid, token).await.expect(422);
+    let path = format!("/v1/messages/report/{}/{guid}", bob.aci);
+    door.client().post(&path, json!({})).await.expect(401);
+}

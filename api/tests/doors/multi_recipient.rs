@@ -62,6 +62,16 @@ fn with_token(door: &Door, recipients: &[&str]) -> Client {
         .with("group-send-token", door.group_token(recipients))
 }
 
+/// Sends a story to the first device of each recipient.
+pub(crate) async fn story(door: &Door, recipients: &[&Device]) -> Reply {
+    let recipients: Vec<(&str, &[(u8, u64)])> = recipients
+        .iter()
+        .map(|device| (device.aci.as_str(), PRIMARY))
+        .collect();
+    let path = format!("{PATH}&story=true");
+    put(&door.client(), &path, body(&recipients, b"story")).await
+}
+
 const PRIMARY: &[(u8, u64)] = &[(1, REGISTRATION_ID)];
 
 #[tokio::test]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use events::account::{
-    Access, AccountEvent, AccountRegistered, AccountReregistered, AttributesChanged, DeviceTraits,
-    IdentityKeys, NewDevice, NumberChanged, Protection, PushToken,
+    Access, AccountEvent, AccountRegistered, AccountReregistered, AttributesChanged,
+    BackupRequests, DeviceTraits, IdentityKeys, NewDevice, NumberChanged, Protection, PushToken,
 };
 use events::ids::DeviceAddress;
 use events::ids::IdentityKind;
@@ -73,6 +73,8 @@ pub struct Live {
     pub totp: TotpKeys,
     /// The key by which credentials for its pictures are bound to it, and what tells it from earlier ones.
     pub zk_credential: Option<(ZkCredentialKey, u64)>,
+    /// By which requests it gets credentials of its backups.
+    pub backup: BackupRequests,
     /// When the recovery password was last set.
     recovery_password_set_at: Timestamp,
     /// Linking tokens that were used of late.
@@ -262,13 +264,14 @@ impl Account {
             usernames: Usernames::default(),
             totp: TotpKeys::default(),
             zk_credential: None,
+            backup: BackupRequests::default(),
             recovery_password_set_at: at,
             spent_tokens: Vec::new(),
         }));
     }
 
-    /// Like a registration, but for the recovery password, which outlives it unless a new one came, and the username,
-    /// which is kept for a while.
+    /// Like a registration, but for the recovery password, which outlives it unless a new one came, the username, which is
+    /// kept for a while, and what credentials of backups and pictures are bound to.
     fn reregister(&mut self, event: &AccountReregistered, at: Timestamp) {
         let before = self.live.take();
         let AccountReregistered {
@@ -292,6 +295,8 @@ impl Account {
         );
         if let (Some(before), Some(live)) = (before, &mut self.live) {
             live.usernames = before.usernames.after_reregistration(at);
+            live.backup = before.backup;
+            live.zk_credential = before.zk_credential;
             if live.protection.recovery_password.is_none() {
                 live.protection.recovery_password = before.protection.recovery_password;
                 live.recovery_password_set_at = before.recovery_password_set_at;
@@ -321,6 +326,10 @@ impl Live {
                 }
             }
             AccountEvent::RecoveryPasswordDropped(_) => self.protection.recovery_password = None,
+            AccountEvent::BackupRequestsSet(set) => {
+                let requests = set.requests.clone();
+                self.backup = std::mem::take(&mut self.backup).updated(requests);
+            }
             AccountEvent::IdentityKeySet(set) => match set.identity {
                 IdentityKind::Aci => self.identity.aci = Some(set.key.clone()),
                 IdentityKind::Pni => self.identity.pni = Some(set.key.clone()),

@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use events::ids::DeviceAddress;
-use events::mailbox::{EnvelopeKind, MailboxEvent, MessageSource};
-use events::{AnyEvent, StreamId};
+use events::mailbox::{EnvelopeKind, MailboxEvent, MessageReported, MessageSource};
+use events::{AnyEvent, MessageGuid, StreamId};
 
 use crate::account::Account;
 use crate::message::acknowledge::{Acknowledge, Delivered};
+use crate::message::report_message::ReportMessage;
 use crate::message::send_message::{MAX_CONTENT, SendMessage, SendMessageRefused, Sender};
 use crate::testing::fixtures::{access_key, aci, device, message, pni};
 use crate::testing::world::World;
@@ -231,4 +232,26 @@ async fn acknowledging_nothing_does_nothing() {
         .await
         .unwrap();
     assert_eq!(executed.position, None);
+}
+
+#[tokio::test]
+async fn reports_are_kept_with_those_who_make_them_and_nobody_reports_themselves() {
+    let world = World::with_people([1, 2]).await;
+    let by = world.state::<Account>(aci(1)).await.live.unwrap().devices[&device(1)]
+        .address(aci(1), device(1));
+    let reported = MessageReported {
+        guid: MessageGuid::from_random([4; 16]),
+        source: aci(2),
+    };
+    for source in [aci(1), aci(2), aci(9)] {
+        world
+            .run(&ReportMessage {
+                mailbox: by,
+                guid: reported.guid,
+                source,
+            })
+            .await;
+    }
+    let kept = world.history(&StreamId::mailbox(by));
+    assert_eq!(kept, [AnyEvent::Mailbox(reported.into())]);
 }

@@ -15,6 +15,7 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use support::call;
 use support::cluster::{Balancer, Installation, ServeNode};
+use support::wire::Wire;
 
 /// Nothing takes as long unless it never comes.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -285,4 +286,85 @@ async fn what_was_acknowledged_on_one_node_does_not_come_again_on_another() {
         }
         socket.leave().await;
     }
+}
+
+/// Asks a node, on behalf of somebody.
+async fn ask(
+    node: &ServeNode,
+    method: Method,
+    path: &str,
+    credentials: (&str, &str),
+    body: Option<Value>,
+) -> (StatusCode, Value) {
+    let url = format!("http://{}{path}", node.http);
+    let client = Client::new();
+    let answer = call(&client, method, url, Some(credentials), body);
+    let answer = answer.await.unwrap();
+    let (status, bytes) = (answer.status(), answer.bytes().await.unwrap());
+    (status, serde_json::from_slice(&bytes).unwrap_or_default())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_joins_on_one_node_and_is_cut_off_on_all() {
+    const PROVISIONING: &str = "/v1/websocket/provisioning/";
+    let installation = Installation::new().await;
+    let (first, second) = (installation.start(), installation.start());
+    let (_, fleet) = recruit(&[&first, &second], 1).await;
+    let Account { aci, password, .. } = &fleet.accounts[0];
+    let primary = (aci.as_str(), password.as_str());
+
+    // The new device waits on one node, the primary speaks to the other.
+    let mut newcomer = Wire::open(&second, PROVISIONING, None, &[]).await;
+    let told = newcomer.next().await.unwrap();
+    newcomer.answer(&told).await;
+    assert_eq!(told.path.as_deref(), Some("/v1/address"));
+    let address = told.body.unwrap().split_off(2); // behind the tag and the length
+    let address = std::str::from_utf8(&address).unwrap();
+    let path = format!("/v1/provisioning/{address}");
+    let body = json!({ "body": "aGVsbG8=" });
+    let sent = ask(&first, Method::PUT, &path, primary, Some(body.clone())).await;
+    assert_eq!(sent.0, StatusCode::NO_CONTENT);
+    let message = newcomer.next().await.unwrap();
+    assert_eq!(message.body.as_deref(), Some(&b"hello"[..]));
+    newcomer.answer(&message).await;
+    assert_eq!(newcomer.closed().await, Some(1000));
+    let late = ask(&first, Method::PUT, &path, primary, Some(body)).await;
+    assert_eq!(late.0, StatusCode::NOT_FOUND);
+
+    let code = "/v1/devices/provisioning/code";
+    let (_, code) = ask(&first, Method::GET, code, primary, None).await;
+    let identifier = code["tokenIdentifier"].as_str().unwrap();
+    let waiting = format!("/v1/devices/wait_for_linked_device/{identifier}?timeout=60");
+    let waiting = ask(&second, Method::GET, &waiting, primary, None);
+    let joining = json!({
+        "verificationCode": code["verificationCode"],
+        "accountAttributes": { "fetchesMessages": true, "registrationId": 5 },
+    });
+    let joining = ask(
+        &first,
+        Method::PUT,
+        "/v1/devices/link",
+        (aci, "tablet"),
+        Some(joining),
+    );
+    let ((found, device), (joined, _)) = tokio::join!(waiting, joining);
+    assert_eq!((found, joined), (StatusCode::OK, StatusCode::OK));
+    assert_eq!(
+        (&device["id"], &device["registrationId"]),
+        (&json!(2), &json!(5))
+    );
+
+    // One socket for messages and one for requests only, on different nodes; both end within a second.
+    let user = format!("{aci}.2");
+    let tablet = Some((user.as_str(), "tablet"));
+    let messages = "/v1/websocket/";
+    let requests_only = &[("x-signal-disable-messages", "true")];
+    let mut here = Wire::open(&first, messages, tablet, requests_only).await;
+    let mut there = Wire::open(&second, messages, tablet, &[]).await;
+    while there.next().await.unwrap().path.as_deref() != Some("/api/v1/queue/empty") {}
+    let removed = ask(&first, Method::DELETE, "/v1/devices/2", primary, None).await;
+    assert_eq!(removed.0, StatusCode::NO_CONTENT);
+    let cut_off = async { tokio::join!(here.closed(), there.closed()) };
+    let codes = tokio::time::timeout(Duration::from_secs(1), cut_off).await;
+    assert_eq!(codes.expect("within a second"), (Some(4401), Some(4401)));
 }

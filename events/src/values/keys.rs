@@ -54,6 +54,7 @@ macro_rules! fixed_bytes {
         base64_serde!($name);
     };
 }
+pub(crate) use fixed_bytes;
 
 fixed_bytes!(
     /// A Curve25519 public key with its type byte 0x05: 33 bytes.

@@ -2,16 +2,17 @@
 
 use events::account::{
     Access, AccessChanged, AccountDeleted, AccountEvent, AccountRegistered, AccountReregistered,
-    AttributesChanged, ChallengeAnswer, ChallengeMet, DeviceCapabilitiesChanged,
-    DeviceFetchesMessages, DeviceLinked, DeviceRemoved, DeviceRenamed, DeviceSeen, DeviceTraits,
-    HeldUsername, IdentityKeySet, IdentityKeys, NewDevice, NumberChanged, Protection, PushToken,
-    PushTokenChanged, RecoveryPasswordDropped, RecoveryPasswordSet, RegistrationLockChanged,
-    RegistrationLockFailed, TotpKeyConfirmed, TotpKeyGenerated, TotpKeyMetadataSet, TotpKeyRemoved,
-    TransferArchive, TransferArchiveOffered, UsernameConfirmed, UsernameDropped, UsernameLink,
-    UsernameLinkChanged, UsernameReservationSet, ZkCredentialKeySet,
+    AttributesChanged, BackupRequests, BackupRequestsSet, ChallengeAnswer, ChallengeMet,
+    DeviceCapabilitiesChanged, DeviceFetchesMessages, DeviceLinked, DeviceRemoved, DeviceRenamed,
+    DeviceSeen, DeviceTraits, HeldUsername, IdentityKeySet, IdentityKeys, NewDevice, NumberChanged,
+    Protection, PushToken, PushTokenChanged, RecoveryPasswordDropped, RecoveryPasswordSet,
+    RegistrationLockChanged, RegistrationLockFailed, TotpKeyConfirmed, TotpKeyGenerated,
+    TotpKeyMetadataSet, TotpKeyRemoved, TransferArchive, TransferArchiveOffered, UsernameConfirmed,
+    UsernameDropped, UsernameLink, UsernameLinkChanged, UsernameReservationSet, ZkCredentialKeySet,
 };
 use events::ids::IdentityKind;
 use events::values::Capability;
+use events::values::backup::BackupRequest;
 use events::values::hashes::{LinkTokenHash, UnidentifiedAccessKey};
 use events::values::profile::ZkCredentialKey;
 use events::values::totp::{TotpKeyId, TotpMetadata, TotpSecret};
@@ -50,6 +51,12 @@ fn new_device(id: u32, push: Option<PushToken>) -> NewDevice {
         push: push.map(Into::into),
         created_at: (id == 2).then(|| vec![1; 57].try_into().unwrap()),
     }
+}
+
+fn backup_request(n: u8) -> BackupRequest {
+    let mut bytes = [n; BackupRequest::LEN];
+    bytes[0] = 0;
+    bytes.as_slice().try_into().unwrap()
 }
 
 fn archive(archive: TransferArchive) -> AccountEvent {
@@ -141,6 +148,17 @@ pub(super) fn samples() -> Vec<AccountEvent> {
         }),
         archive(TransferArchive::RelinkRequested),
         archive(TransferArchive::ContinueWithoutUpload),
+        BackupRequestsSet {
+            requests: BackupRequests {
+                messages: Some(backup_request(1)),
+                media: Some(backup_request(2)),
+            },
+        }
+        .into(),
+        BackupRequestsSet {
+            requests: BackupRequests::default(),
+        }
+        .into(),
     ]
     .into_iter()
     .chain(account_settings())

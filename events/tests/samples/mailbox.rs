@@ -1,8 +1,8 @@
 //! Samples of events of mailboxes.
 
 use events::mailbox::{
-    EnvelopeKind, MailboxEvent, MessageQueued, MessageSource, MessagesDelivered, MessagesExpired,
-    Share,
+    EnvelopeKind, MailboxEvent, MessageQueued, MessageReported, MessageSource, MessagesDelivered,
+    MessagesExpired, Share,
 };
 use events::{MessageGuid, Timestamp};
 use uuid::Uuid;
@@ -60,6 +60,11 @@ pub(super) fn samples() -> Vec<MailboxEvent> {
         .into(),
         MessagesExpired {
             guids: vec![guid(3)],
+        }
+        .into(),
+        MessageReported {
+            guid: guid(4),
+            source: aci(),
         }
         .into(),
     ]

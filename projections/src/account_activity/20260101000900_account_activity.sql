@@ -7,6 +7,7 @@ CREATE TABLE read_models.account_activity_v1 (
     sent      bigint NOT NULL, -- the same for those that it sent, without hiding that it did
     delivered bigint NOT NULL, -- messages that a device acknowledged
     expired   bigint NOT NULL, -- messages that nobody fetched in time
+    reported  bigint NOT NULL, -- reports of its messages as spam
     changes   bigint NOT NULL, -- of the account itself: devices, settings, keys
     day       date   NOT NULL, -- UTC
     PRIMARY KEY (aci, day)

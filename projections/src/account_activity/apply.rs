@@ -72,6 +72,9 @@ impl Changes {
             MailboxEvent::MessagesExpired(e) => {
                 self.add(aci, fact, |counts| counts.expired += number_of(&e.guids));
             }
+            MailboxEvent::MessageReported(e) => {
+                self.add(e.source, fact, |counts| counts.reported += 1);
+            }
         }
     }
 
@@ -178,6 +181,7 @@ impl CopyRow for Row {
         "sent",
         "delivered",
         "expired",
+        "reported",
         "changes",
         "day",
     ];
@@ -189,6 +193,7 @@ impl CopyRow for Row {
             .add(column_of(self.counts.sent))
             .add(column_of(self.counts.delivered))
             .add(column_of(self.counts.expired))
+            .add(column_of(self.counts.reported))
             .add(column_of(self.counts.changes))
             .add(self.day.to_postgres());
     }
@@ -218,6 +223,7 @@ impl Row {
         self.counts.sent += added.sent;
         self.counts.delivered += added.delivered;
         self.counts.expired += added.expired;
+        self.counts.reported += added.reported;
         self.counts.changes += added.changes;
     }
 }
@@ -234,6 +240,7 @@ pub(super) fn read(row: &PgRow) -> Result<Row, BoxError> {
             sent: count("sent")?,
             delivered: count("delivered")?,
             expired: count("expired")?,
+            reported: count("reported")?,
             changes: count("changes")?,
         },
     })
@@ -263,14 +270,15 @@ async fn load(connection: &mut PgConnection, keys: &[Key]) -> Result<Vec<Row>, s
 async fn store(connection: &mut PgConnection, rows: &[Row]) -> Result<(), sqlx::Error> {
     rows::change(connection, rows, || {
         sqlx::query(
-            "INSERT INTO account_activity_v1 (aci, as_of, received, sent, delivered, expired, changes, day)
-             SELECT aci, as_of, received, sent, delivered, expired, changes, '1970-01-01'::date + days
+            "INSERT INTO account_activity_v1 (aci, as_of, received, sent, delivered, expired, reported, changes, day)
+             SELECT aci, as_of, received, sent, delivered, expired, reported, changes, '1970-01-01'::date + days
              FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
-                         $8::integer[])
-                  AS t(aci, as_of, received, sent, delivered, expired, changes, days)
+                         $8::bigint[], $9::integer[])
+                  AS t(aci, as_of, received, sent, delivered, expired, reported, changes, days)
              ON CONFLICT (aci, day) DO UPDATE SET
                  as_of = excluded.as_of, received = excluded.received, sent = excluded.sent,
-                 delivered = excluded.delivered, expired = excluded.expired, changes = excluded.changes",
+                 delivered = excluded.delivered, expired = excluded.expired, reported = excluded.reported,
+                 changes = excluded.changes",
         )
         .bind(column(rows, |row| row.aci.uuid()))
         .bind(column(rows, |row| row.as_of.to_i64()))
@@ -278,6 +286,7 @@ async fn store(connection: &mut PgConnection, rows: &[Row]) -> Result<(), sqlx::
         .bind(column(rows, |row| column_of(row.counts.sent)))
         .bind(column(rows, |row| column_of(row.counts.delivered)))
         .bind(column(rows, |row| column_of(row.counts.expired)))
+        .bind(column(rows, |row| column_of(row.counts.reported)))
         .bind(column(rows, |row| column_of(row.counts.changes)))
         .bind(column(rows, |row| row.day.to_i32()))
     })

@@ -69,6 +69,8 @@ pub struct Counts {
     pub delivered: u64,
     /// Messages that none of its devices fetched in time.
     pub expired: u64,
+    /// Reports by others that it sent spam.
+    pub reported: u64,
     /// Changes of the account itself: devices, settings, keys.
     pub changes: u64,
 }

@@ -16,6 +16,8 @@ CREATE TABLE read_models.accounts_v1 (
     link_value       bytea,               -- the username, encrypted for those who have the link
     zk_credential_key bytea,              -- binds credentials for pictures to the account
     zk_rotation_id   bigint,              -- which key that is
+    backup_messages  bytea,               -- the requests by which it gets credentials of its backups
+    backup_media     bytea,
     totp_keys        text       NOT NULL  -- [[number, metadata in base64], …]: keys for one-time passwords
 );
 

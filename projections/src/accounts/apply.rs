@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use events::account::{
-    Access, AccountEvent, IdentityKeys, NewDevice, NumberChanged, UsernameConfirmed, UsernameLink,
+    Access, AccountEvent, BackupRequests, IdentityKeys, NewDevice, NumberChanged,
+    UsernameConfirmed, UsernameLink,
 };
 use events::codec::{AnyEvent, Fact};
 use events::ids::IdentityKind;
@@ -40,6 +41,7 @@ pub(crate) struct AccountRow {
     pub(super) username: Option<Username>,
     pub(super) totp_keys: BTreeMap<TotpKeyId, Option<TotpMetadata>>,
     pub(super) zk_credential: Option<(ZkCredentialKey, u64)>,
+    pub(super) backup: BackupRequests,
     pub(super) storage_devices: BTreeSet<DeviceId>,
 }
 
@@ -76,6 +78,7 @@ pub(crate) enum AccountPatch {
     TotpKey(TotpKeyId, Option<TotpMetadata>),
     TotpKeyRemoved(TotpKeyId),
     ZkCredential(ZkCredentialKey, u64),
+    Backup(BackupRequests),
 }
 
 type Link = Option<(LinkHandle, EncryptedUsername)>;
@@ -125,6 +128,8 @@ impl Entity for AccountRow {
             AccountPatch::Reregistered(anew) => {
                 self = Self {
                     registered_at: self.registered_at,
+                    backup: self.backup,
+                    zk_credential: self.zk_credential,
                     ..*anew
                 };
             }
@@ -155,6 +160,7 @@ impl Entity for AccountRow {
                 self.totp_keys.remove(&id);
             }
             AccountPatch::ZkCredential(key, rotation) => self.zk_credential = Some((key, rotation)),
+            AccountPatch::Backup(requests) => self.backup = self.backup.updated(requests),
         }
         Some(self)
     }
@@ -228,6 +234,7 @@ fn apply(drafts: &mut Drafts<AccountRow>, aci: Aci, at: Timestamp, event: &Accou
                 username: None,
                 totp_keys: BTreeMap::new(),
                 zk_credential: None,
+                backup: BackupRequests::default(),
                 storage_devices: can_store(primary)
                     .then_some(primary.id)
                     .into_iter()
@@ -291,6 +298,9 @@ fn apply(drafts: &mut Drafts<AccountRow>, aci: Aci, at: Timestamp, event: &Accou
                 aci,
                 AccountPatch::ZkCredential(e.key.clone(), e.rotation_id),
             );
+        }
+        AccountEvent::BackupRequestsSet(e) => {
+            drafts.patch(aci, AccountPatch::Backup(e.requests.clone()));
         }
         AccountEvent::RegistrationLockFailed(_)
         | AccountEvent::RecoveryPasswordDropped(_)

@@ -6,7 +6,7 @@ mod row;
 
 use std::collections::BTreeMap;
 
-use events::account::IdentityKeys;
+use events::account::{BackupRequests, IdentityKeys};
 use events::values::hashes::UnidentifiedAccessKey;
 use events::values::profile::ZkCredentialKey;
 use events::values::totp::{TotpKeyId, TotpMetadata};
@@ -46,6 +46,8 @@ pub struct Account {
     pub totp_keys: BTreeMap<TotpKeyId, Option<TotpMetadata>>,
     /// The key by which credentials for its pictures are bound to it, and what tells it from earlier ones.
     pub zk_credential: Option<(ZkCredentialKey, u64)>,
+    /// By which requests it gets credentials of its backups.
+    pub backup: BackupRequests,
 }
 
 /// The username of an account.

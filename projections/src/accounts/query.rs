@@ -113,5 +113,6 @@ fn account(row: &PgRow) -> Result<Account, QueryError> {
         username: row.username,
         totp_keys: row.totp_keys,
         zk_credential: row.zk_credential,
+        backup: row.backup,
     })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use events::account::IdentityKeys;
+use events::account::{BackupRequests, IdentityKeys};
 use events::values::profile::ZkCredentialKey;
 use events::values::totp::{TotpKeyId, TotpMetadata};
 use events::values::username::{EncryptedUsername, UsernameHash};
@@ -48,6 +48,10 @@ pub(super) fn read(row: &PgRow) -> Result<AccountRow, BoxError> {
         username: username(row)?,
         totp_keys: totp_keys(row)?,
         zk_credential: zk_credential(row)?,
+        backup: BackupRequests {
+            messages: bytes(row, "backup_messages")?,
+            media: bytes(row, "backup_media")?,
+        },
         storage_devices: storage
             .into_iter()
             .map(|id| Ok(DeviceId::try_from(u32::try_from(id)?)?))
@@ -72,17 +76,19 @@ pub(super) async fn store(
             "INSERT INTO accounts_v1 (aci, pni, registered_at, unrestricted, discoverable, storage_devices, number,
                                       aci_identity_key, pni_identity_key, access_key,
                                       username_hash, link_handle, link_value, totp_keys,
-                                      zk_credential_key, zk_rotation_id)
+                                      zk_credential_key, zk_rotation_id, backup_messages, backup_media)
              SELECT aci, pni, registered_at, unrestricted, discoverable,
                     string_to_array(storage_devices, ',')::smallint[], number,
                     aci_identity_key, pni_identity_key, access_key,
-                    username_hash, link_handle, link_value, totp_keys, zk_credential_key, zk_rotation_id
+                    username_hash, link_handle, link_value, totp_keys, zk_credential_key, zk_rotation_id,
+                    backup_messages, backup_media
              FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::boolean[], $5::boolean[], $6::text[], $7::text[],
                          $8::bytea[], $9::bytea[], $10::bytea[], $11::bytea[], $12::uuid[], $13::bytea[], $14::text[],
-                         $15::bytea[], $16::bigint[])
+                         $15::bytea[], $16::bigint[], $17::bytea[], $18::bytea[])
                   AS t(aci, pni, registered_at, unrestricted, discoverable, storage_devices, number,
                        aci_identity_key, pni_identity_key, access_key,
-                       username_hash, link_handle, link_value, totp_keys, zk_credential_key, zk_rotation_id)
+                       username_hash, link_handle, link_value, totp_keys, zk_credential_key, zk_rotation_id,
+                       backup_messages, backup_media)
              ON CONFLICT (aci) DO UPDATE SET
                  pni = excluded.pni, registered_at = excluded.registered_at, unrestricted = excluded.unrestricted,
                  discoverable = excluded.discoverable, storage_devices = excluded.storage_devices,
@@ -90,7 +96,8 @@ pub(super) async fn store(
                  pni_identity_key = excluded.pni_identity_key, access_key = excluded.access_key,
                  username_hash = excluded.username_hash, link_handle = excluded.link_handle,
                  link_value = excluded.link_value, totp_keys = excluded.totp_keys,
-                 zk_credential_key = excluded.zk_credential_key, zk_rotation_id = excluded.zk_rotation_id",
+                 zk_credential_key = excluded.zk_credential_key, zk_rotation_id = excluded.zk_rotation_id,
+                 backup_messages = excluded.backup_messages, backup_media = excluded.backup_media",
         )
         .bind(column(rows, |row| row.aci.uuid()))
         .bind(column(rows, |row| row.pni.uuid()))
@@ -108,6 +115,8 @@ pub(super) async fn store(
         .bind(column(rows, |row| totp_column(&row.totp_keys)))
         .bind(column(rows, |row| row.zk_credential.as_ref().map(|(key, _)| key.as_ref())))
         .bind(column(rows, |row| row.zk_credential.as_ref().map(|(_, id)| id.cast_signed())))
+        .bind(column(rows, |row| row.backup.messages.as_ref().map(AsRef::as_ref)))
+        .bind(column(rows, |row| row.backup.media.as_ref().map(AsRef::as_ref)))
     })
     .await
 }
@@ -130,6 +139,8 @@ impl CopyRow for AccountRow {
         "totp_keys",
         "zk_credential_key",
         "zk_rotation_id",
+        "backup_messages",
+        "backup_media",
     ];
 
     fn fields(&self, row: &mut Fields<'_>) {
@@ -144,6 +155,7 @@ impl CopyRow for AccountRow {
             username,
             totp_keys,
             zk_credential,
+            backup,
             storage_devices,
         } = self;
         let storage = storage_devices.iter().copied().map(device_column);
@@ -162,7 +174,9 @@ impl CopyRow for AccountRow {
             .add(slice(link(self).map(|(_, value)| value)))
             .add(&*totp_column(totp_keys))
             .add(slice(zk_credential.as_ref().map(|(key, _)| key)))
-            .add(zk_credential.as_ref().map(|(_, id)| id.cast_signed()));
+            .add(zk_credential.as_ref().map(|(_, id)| id.cast_signed()))
+            .add(slice(backup.messages.as_ref()))
+            .add(slice(backup.media.as_ref()));
     }
 }
 

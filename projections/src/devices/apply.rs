@@ -232,6 +232,7 @@ impl Changes {
             | AccountEvent::TotpKeyMetadataSet(_)
             | AccountEvent::TotpKeyRemoved(_)
             | AccountEvent::ZkCredentialKeySet(_)
+            | AccountEvent::BackupRequestsSet(_)
             | AccountEvent::ChallengeMet(_) => {}
         }
     }

@@ -120,6 +120,7 @@ impl Changes {
             MailboxEvent::MessagesExpired(e) => {
                 e.guids.iter().for_each(|guid| self.remove(address, *guid));
             }
+            MailboxEvent::MessageReported(_) => {}
         }
     }
 
@@ -155,6 +156,7 @@ impl Changes {
             | AccountEvent::TotpKeyConfirmed(_)
             | AccountEvent::TotpKeyMetadataSet(_)
             | AccountEvent::TotpKeyRemoved(_)
+            | AccountEvent::BackupRequestsSet(_)
             | AccountEvent::NumberChanged(_)
             | AccountEvent::DeviceSeen(_)
             | AccountEvent::ZkCredentialKeySet(_)

@@ -1,4 +1,4 @@
--- How many one-time pre-keys each device still has, for each of its identities.
+-- How many one-time pre-keys each device still has, for each of its identities, and which keys it hands out again and again.
 
 CREATE TABLE read_models.pre_keys_v1 (
     identity    uuid     NOT NULL,
@@ -11,5 +11,9 @@ CREATE TABLE read_models.pre_keys_v1 (
     kyber_left  integer  NOT NULL CHECK (kyber_left BETWEEN 0 AND kyber_total),
     ec_page     uuid,
     kyber_page  uuid,
+    signed_id   integer,
+    signed_key  bytea,
+    signature   bytea,
+    last_resort uuid, -- the payload that holds it
     PRIMARY KEY (kind, identity, device, generation)
 );

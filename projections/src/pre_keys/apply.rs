@@ -1,9 +1,10 @@
-//! From events to counts of pre-keys.
+//! From events to what is known of pre-keys.
 
 use async_trait::async_trait;
 use events::account::AccountEvent;
 use events::codec::{AnyEvent, Fact};
 use events::keys::{KeysEvent, PreKeyKind};
+use events::values::keys::SignedPreKey;
 use events::{DeviceId, Family, Generation, PayloadId, ServiceId};
 use sqlx::PgConnection;
 use subscription::Unfit;
@@ -18,12 +19,14 @@ pub(crate) struct PreKeys;
 /// Whose keys: an identity, and one life of a device.
 pub(super) type Holder = (ServiceId, Generation, DeviceId);
 
-/// A row: the current pages of a device.
+/// A row: the current pages of a device, and the keys that it hands out again and again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stock {
     pub(super) holder: Holder,
     pub(super) ec: Page,
     pub(super) kyber: Page,
+    pub(super) signed: Option<SignedPreKey>,
+    pub(super) last_resort: Option<PayloadId>,
 }
 
 /// One-time keys of one kind.
@@ -37,6 +40,10 @@ pub(super) struct Page {
 pub(crate) enum StockPatch {
     /// A page took the place of the former one of its kind.
     Uploaded(PreKeyKind, Page),
+    /// A signed pre-key took the place of the former one.
+    Rotated(SignedPreKey),
+    /// A key of last resort took the place of the former one.
+    LastResort(PayloadId),
     /// None of the keys is good any more.
     Dropped,
     /// The key with this index was taken. Keys are taken in the order of their page.
@@ -49,6 +56,8 @@ impl Stock {
             holder,
             ec: Page::default(),
             kyber: Page::default(),
+            signed: None,
+            last_resort: None,
         }
     }
 
@@ -71,6 +80,8 @@ impl Entity for Stock {
     fn patched(mut self, patch: StockPatch) -> Option<Self> {
         match patch {
             StockPatch::Uploaded(kind, page) => *self.page(kind) = page,
+            StockPatch::Rotated(key) => self.signed = Some(key),
+            StockPatch::LastResort(record) => self.last_resort = Some(record),
             StockPatch::Dropped => self = Self::empty(self.holder),
             StockPatch::Taken(kind, id, index) => {
                 let page = self.page(kind);
@@ -84,7 +95,7 @@ impl Entity for Stock {
     }
 }
 
-/// What a stretch of the log does to the counts.
+/// What a stretch of the log does to the rows.
 #[derive(Default)]
 pub(crate) struct Changes {
     /// Identities that lose the keys of all generations before this one, before anything else is done.
@@ -120,8 +131,14 @@ impl Changes {
                     .patch(holder, StockPatch::Taken(e.kind, e.page, e.index));
             }
             KeysEvent::PreKeysDropped(_) => self.drafts.patch(holder, StockPatch::Dropped),
-            // They are handed out again and again, and do not run out.
-            KeysEvent::SignedPreKeyRotated(_) | KeysEvent::LastResortPreKeySet(_) => {}
+            KeysEvent::SignedPreKeyRotated(e) => {
+                self.drafts
+                    .patch(holder, StockPatch::Rotated(e.key.clone()));
+            }
+            KeysEvent::LastResortPreKeySet(e) => {
+                self.drafts
+                    .patch(holder, StockPatch::LastResort(e.record.id));
+            }
         }
     }
 
@@ -140,7 +157,7 @@ impl Changes {
                     self.wipe(e.former.into(), NO_GENERATION);
                 }
             }
-            // A removed device's counts are never asked for again; they go with the account. Its event does not say
+            // A removed device's keys are never asked for again; they go with the account. Its event does not say
             // which number's keys it had.
             AccountEvent::DeviceRemoved(_)
             | AccountEvent::AccountRegistered(_)
@@ -162,6 +179,7 @@ impl Changes {
             | AccountEvent::TotpKeyConfirmed(_)
             | AccountEvent::TotpKeyMetadataSet(_)
             | AccountEvent::TotpKeyRemoved(_)
+            | AccountEvent::BackupRequestsSet(_)
             | AccountEvent::DeviceSeen(_)
             | AccountEvent::ZkCredentialKeySet(_)
             | AccountEvent::DeviceFetchesMessages(_)

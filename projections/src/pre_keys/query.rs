@@ -4,7 +4,7 @@ use events::{DeviceId, Generation, ServiceId};
 use sqlx::PgPool;
 use sqlx::postgres::PgRow;
 
-use super::{PreKeyCounts, TABLE};
+use super::{PreKeyCounts, RepeatedUse, TABLE, row};
 use crate::QueryError;
 use crate::columns::{BoxError, count, device_column, generation_column, kind_column};
 
@@ -20,8 +20,33 @@ impl PreKeyQueries {
         device: DeviceId,
         generation: Generation,
     ) -> Result<PreKeyCounts, QueryError> {
+        let row = self.row(identity, device, generation).await?;
+        let counts = row.as_ref().map(counts).transpose();
+        Ok(counts
+            .map_err(QueryError::damaged(TABLE))?
+            .unwrap_or_default())
+    }
+
+    /// The keys that one life of a device hands out again and again for an identity, if it has both.
+    pub async fn repeated_use(
+        &self,
+        identity: ServiceId,
+        device: DeviceId,
+        generation: Generation,
+    ) -> Result<Option<RepeatedUse>, QueryError> {
+        let row = self.row(identity, device, generation).await?;
+        let keys = row.as_ref().map(row::repeated_use).transpose();
+        Ok(keys.map_err(QueryError::damaged(TABLE))?.flatten())
+    }
+
+    async fn row(
+        &self,
+        identity: ServiceId,
+        device: DeviceId,
+        generation: Generation,
+    ) -> Result<Option<PgRow>, QueryError> {
         let row = sqlx::query(
-            "SELECT ec_left, kyber_left FROM pre_keys_v1
+            "SELECT * FROM pre_keys_v1
              WHERE kind = $1 AND identity = $2 AND device = $3 AND generation = $4",
         )
         .bind(kind_column(identity))
@@ -30,10 +55,7 @@ impl PreKeyQueries {
         .bind(generation_column(generation))
         .fetch_optional(&self.0)
         .await?;
-        let Some(row) = row else {
-            return Ok(PreKeyCounts::default());
-        };
-        counts(&row).map_err(QueryError::damaged(TABLE))
+        Ok(row)
     }
 }
 

@@ -163,6 +163,7 @@ impl Changes {
             | AccountEvent::TotpKeyConfirmed(_)
             | AccountEvent::TotpKeyMetadataSet(_)
             | AccountEvent::TotpKeyRemoved(_)
+            | AccountEvent::BackupRequestsSet(_)
             | AccountEvent::DeviceSeen(_)
             | AccountEvent::ZkCredentialKeySet(_)
             | AccountEvent::DeviceFetchesMessages(_)

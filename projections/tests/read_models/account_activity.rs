@@ -35,7 +35,10 @@ async fn each_account_is_counted_for_what_it_does_and_what_comes_to_it() {
     }
     let mailbox = StreamId::mailbox(to.into());
     history.then(mailbox.clone(), samples::delivered(&[1, 2]));
-    history.then(mailbox, samples::expired(&[3]));
+    history.then(mailbox.clone(), samples::expired(&[3]));
+    for n in [1, 2] {
+        history.then(mailbox.clone(), samples::reported(n, 2));
+    }
     world.apply(Model::AccountActivity, &history).await;
     let came = Counts {
         received: 3,
@@ -48,6 +51,17 @@ async fn each_account_is_counted_for_what_it_does_and_what_comes_to_it() {
     assert_eq!(
         of(&world, samples::aci(1)).await,
         [ActiveDay { day, counts: came }]
+    );
+    let reported = Counts {
+        reported: 2,
+        ..Counts::default()
+    };
+    assert_eq!(
+        of(&world, samples::aci(2)).await,
+        [ActiveDay {
+            day,
+            counts: reported
+        }]
     );
     let sent: u64 = sum_of_sent(&world).await;
     assert_eq!(

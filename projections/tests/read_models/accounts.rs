@@ -217,3 +217,18 @@ async fn keys_for_one_time_passwords_are_listed_with_what_is_noted() {
         .collect();
     assert_eq!(noted, [(1, 4)]);
 }
+
+#[tokio::test]
+async fn requests_for_backups_are_replaced_one_by_one_and_outlive_another_registration() {
+    let world = World::new().await;
+    let mut history = History::default();
+    history.then(account(1), samples::registered(1, 1));
+    history.then(account(1), samples::backup(Some(1), Some(2)));
+    history.then(account(1), samples::backup(None, Some(3)));
+    history.then(account(1), samples::reregistered(1, 3));
+    world.apply(Model::Accounts, &history).await;
+    let one = world.queries.accounts().by_aci(samples::aci(1)).await;
+    let backup = one.unwrap().unwrap().backup;
+    assert_eq!(backup.messages, Some(samples::backup_request(1)));
+    assert_eq!(backup.media, Some(samples::backup_request(3)));
+}

@@ -1,3 +1,4 @@
+use events::keys::KeysEvent;
 use events::keys::PreKeyKind::{Ec, Kyber};
 use events::{DeviceId, Generation, ServiceId, StreamId};
 use projections::Model;
@@ -91,4 +92,33 @@ async fn keys_that_are_dropped_and_those_of_an_earlier_number_do_not_count() {
     world.apply(Model::PreKeys, &history).await;
     assert_eq!(counts(&world, pni, 1).await, (0, 0));
     assert_eq!(counts(&world, aci, 1).await, (2, 0));
+}
+
+#[tokio::test]
+async fn keys_that_are_handed_out_again_and_again_are_the_last_that_were_set() {
+    let world = World::new().await;
+    let (aci, pni) = (samples::aci(1).into(), samples::pni(1).into());
+    let mut history = History::default();
+    history.then(stream(aci, 1), samples::rotated(1));
+    history.then(stream(pni, 1), samples::rotated(2));
+    history.then(stream(pni, 1), samples::last_resort(3));
+    world.apply(Model::PreKeys, &history).await;
+    let pre_keys = world.queries.pre_keys();
+    let keys = async |identity| {
+        let keys = pre_keys.repeated_use(identity, DeviceId::PRIMARY, Generation(1));
+        keys.await.unwrap()
+    };
+    assert_eq!(keys(aci).await, None, "one is missing");
+    let KeysEvent::SignedPreKeyRotated(rotated) = samples::rotated(2) else {
+        unreachable!("it was rotated")
+    };
+    let known = keys(pni).await.unwrap();
+    assert_eq!(known.signed, rotated.key);
+    assert_eq!(known.last_resort, samples::page_id(3));
+    history.then(stream(pni, 1), samples::last_resort(4));
+    history.then(stream(aci, 1), samples::last_resort(5));
+    history.then(stream(aci, 1), samples::keys_dropped());
+    world.apply(Model::PreKeys, &history).await;
+    assert_eq!(keys(pni).await.unwrap().last_resort, samples::page_id(4));
+    assert_eq!(keys(aci).await, None);
 }

@@ -148,6 +148,10 @@ fn account(event: &AccountEvent) -> Vec<Detail> {
         AccountEvent::TotpKeyConfirmed(e) => vec![said("key", e.key_id)],
         AccountEvent::TotpKeyMetadataSet(e) => vec![said("key", e.key_id)],
         AccountEvent::TotpKeyRemoved(e) => vec![said("key", e.key_id)],
+        AccountEvent::BackupRequestsSet(e) => vec![
+            said("messages", e.requests.messages.is_some()),
+            said("media", e.requests.media.is_some()),
+        ],
         AccountEvent::ChallengeMet(e) => vec![
             said("device", e.device),
             said("answer", format!("{:?}", e.answer).to_lowercase()),
@@ -222,6 +226,9 @@ fn mailbox(event: &MailboxEvent) -> Vec<Detail> {
         }
         MailboxEvent::MessagesDelivered(e) => vec![said("messages", e.guids.len())],
         MailboxEvent::MessagesExpired(e) => vec![said("messages", e.guids.len())],
+        MailboxEvent::MessageReported(e) => {
+            vec![said("guid", e.guid), said("source", e.source)]
+        }
     }
 }
 

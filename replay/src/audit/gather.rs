@@ -108,6 +108,7 @@ impl Traces {
             | AccountEvent::TotpKeyConfirmed(_)
             | AccountEvent::TotpKeyMetadataSet(_)
             | AccountEvent::TotpKeyRemoved(_)
+            | AccountEvent::BackupRequestsSet(_)
             | AccountEvent::DeviceRemoved(_)
             | AccountEvent::AttributesChanged(_)
             | AccountEvent::RegistrationLockFailed(_)

@@ -1,6 +1,6 @@
 //! JSON bodies: read in bounded time and size, parsed, and refused in the words that clients know.
 
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, OptionalFromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::StatusCode;
@@ -26,6 +26,23 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         }
         let bytes = read(request, state).await?;
         parse(&bytes).map(Self)
+    }
+}
+
+/// A body that may be left out.
+impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Problem> {
+        let is_json = is_json(&request);
+        let bytes = read(request, state).await?;
+        if bytes.is_empty() {
+            Ok(None)
+        } else if is_json {
+            parse(&bytes).map(Self).map(Some)
+        } else {
+            Err(Problem::of(StatusCode::UNSUPPORTED_MEDIA_TYPE))
+        }
     }
 }
 

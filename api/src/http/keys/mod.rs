@@ -1,5 +1,6 @@
 //! `/v2/keys`: pre-keys, uploaded by devices and taken by those who want to write to them.
 
+pub mod check;
 pub mod count;
 pub mod set;
 pub mod take;

@@ -8,7 +8,7 @@
 //! | 401 | nothing shown; an access key or a group-send token that does not open the account |
 //! | 404 | no such account or device, or no keys |
 //! | 422 | neither a device's number nor `*`; 404 when the server is switched to the seed dialect |
-//! | 429 | too many for one target, with credentials |
+//! | 429 | the device has asked for these keys too often |
 
 use axum::extract::State;
 use axum::response::IntoResponse;
@@ -17,7 +17,7 @@ use events::ids::DeviceAddress;
 use events::values::keys::EcPublicKey;
 use events::{Actor, DeviceId, E164, RegistrationId, ServiceId};
 use http::StatusCode;
-use projections::Model;
+use projections::{Model, QueryError};
 use serde::{Deserialize, Serialize};
 
 use super::wire::{EcPreKeyJson, KyberPreKeyJson, SignedPreKeyJson};
@@ -147,10 +147,37 @@ impl From<TakePreKeysRefused> for Problem {
     }
 }
 
-/// By what takers are counted who say who they are.
-pub(crate) fn bucket(asking: DeviceAddress, target: ServiceId, device: Option<DeviceId>) -> String {
-    let which = device.map_or_else(|| "*".to_owned(), |device| device.to_string());
-    format!("{}.{}__{target}.{which}", asking.aci, asking.device)
+/// By what takers are counted who say who they are: by each device of the target as it is installed now, so that whoever
+/// meets one that was installed anew may ask again. Nobody is counted who asks for what is not there.
+pub(crate) async fn bucket(
+    api: &Api,
+    asking: DeviceAddress,
+    target: ServiceId,
+    device: Option<DeviceId>,
+) -> Result<Option<String>, QueryError> {
+    let account = api.queries.accounts().by_service_id(target).await?;
+    let Some(account) = account else {
+        return Ok(None);
+    };
+    let which = match device {
+        None => "*.*".to_owned(),
+        Some(device) => {
+            let found = api.queries.devices().one(account.aci, device).await?;
+            let Some(found) = found else {
+                return Ok(None);
+            };
+            let installed = match target {
+                ServiceId::Aci(_) => Some(found.registration_id),
+                ServiceId::Pni(_) => found.pni_registration_id,
+            };
+            let installed = installed.map_or(0, u32::from);
+            format!("{device}.{installed}")
+        }
+    };
+    Ok(Some(format!(
+        "{}.{}__{target}.{which}",
+        asking.aci, asking.device
+    )))
 }
 
 pub(crate) async fn handler(
@@ -170,8 +197,10 @@ pub(crate) async fn handler(
         })?;
     let target = resolve(&api, target, authenticated.is_some()).await?;
     if let Some(Authenticated { address }) = &authenticated {
-        let bucket = bucket(*address, target, device);
-        api.limits.take(Limit::PreKeys, &bucket).await?;
+        let bucket = bucket(&api, *address, target, device).await;
+        if let Some(bucket) = bucket.map_err(|error| Problem::unavailable(&error))? {
+            api.limits.take(Limit::PreKeys, &bucket).await?;
+        }
     }
     let caller = access
         .caller(

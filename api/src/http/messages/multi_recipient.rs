@@ -11,6 +11,7 @@
 //! | 410 | `[{"uuid", "devices": {"staleDevices"}}]`, if no recipient has missing or extra devices |
 //! | 413 | more than 96 KiB for a recipient; wins over 409 and 410 |
 //! | 415 | not `application/vnd.signal-messenger.mrm` |
+//! | 429 | a recipient gets too many stories |
 //!
 //! Credentials are not looked at.
 
@@ -25,7 +26,7 @@ use crypto::multi_recipient::{MAX_LEN, MultiRecipientMessage};
 use events::{Actor, DeviceId, ServiceId, Timestamp};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::{BodyExt as _, Limited as AtMost};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -34,6 +35,8 @@ use crate::http::extract::{AccessKeyHeader, Json, Parameters};
 use crate::http::layers::Asked;
 use crate::http::problem::Problem;
 use crate::limits;
+use crate::limits::buckets::Limited;
+use crate::limits::rates::Limit;
 use crate::state::Api;
 use crate::ws::ephemeral::deliver_now;
 
@@ -89,7 +92,7 @@ async fn read(request: Request) -> Result<MultiRecipientMessage, Problem> {
     if !essence.eq_ignore_ascii_case(MULTI_RECIPIENT_MESSAGE) {
         return Err(Problem::of(StatusCode::UNSUPPORTED_MEDIA_TYPE));
     }
-    let body = Limited::new(request.into_body(), MAX_LEN).collect();
+    let body = AtMost::new(request.into_body(), MAX_LEN).collect();
     let body: Bytes = match tokio::time::timeout(limits::BODY_PATIENCE, body).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(_)) => {
@@ -125,6 +128,17 @@ async fn right(
             Ok(Right::GroupMember)
         }
     }
+}
+
+/// Counts a story for each of its recipients.
+pub(crate) async fn count(api: &Api, command: &SendToMany) -> Result<(), Limited> {
+    if let Right::Story = command.right {
+        for recipient in command.message.recipients() {
+            let recipient = recipient.service_id.to_string();
+            api.limits.take(Limit::Stories, &recipient).await?;
+        }
+    }
+    Ok(())
 }
 
 fn each<T>(recipients: Vec<(ServiceId, T)>, devices: impl Fn(T) -> Value) -> Value {
@@ -203,6 +217,7 @@ pub(crate) async fn handler(
         from: 0,
         at_once: COPIES_AT_ONCE,
     };
+    count(&api, &command).await?;
     let sent = send(&api, command, context).await?;
     // Readers of inboxes wait for the log by themselves; senders need not.
     let position = api.settled(&sent, &[]).await;

@@ -12,11 +12,15 @@
 //! | 413 | a content of more than 96 KiB |
 //! | 422 | rules broken |
 //! | 428 | `{"token", "options"}`: the sender has to show first that a person is behind it |
+//! | 429 | too many messages from one to the other, too many bytes for the recipient, or too many stories |
 
 use axum::extract::State;
 use axum::response::IntoResponse;
 use bytes::Bytes;
-use commands::message::send_message::{DeviceMessage, SendMessage, SendMessageRefused, Sender};
+use commands::message::send_message::{
+    DeviceMessage, SendMessage, SendMessageRefused, Sender, Sent,
+};
+use commands::{Executed, Failure, RequestContext};
 use events::mailbox::EnvelopeKind;
 use events::{Actor, DeviceId, MessageGuid, ServiceId, Timestamp};
 use http::StatusCode;
@@ -230,23 +234,51 @@ fn challenge_required(api: &Api) -> Problem {
     Problem::with(StatusCode::PRECONDITION_REQUIRED, &body)
 }
 
-/// Counts a message and its bytes. What devices of one account tell each other is not counted.
-pub(crate) async fn count(api: &Api, command: &SendMessage) -> Result<(), Limited> {
+/// What a message takes of which limits: the limit, the key, the permits. What devices of one account tell each other is
+/// not counted.
+fn counted(command: &SendMessage) -> Vec<(Limit, String, u64)> {
     let destination = command.destination.to_string();
+    let mut counted = Vec::new();
     match &command.sender {
-        Sender::Identified(aci, _) if command.destination == (*aci).into() => return Ok(()),
+        Sender::Identified(aci, _) if command.destination == (*aci).into() => return counted,
         Sender::Identified(aci, _) => {
-            let pair = format!("{aci}__{destination}");
-            api.limits.take(Limit::Messages, &pair).await?;
+            counted.push((Limit::Messages, format!("{aci}__{destination}"), 1));
         }
-        Sender::Story => api.limits.take(Limit::Stories, &destination).await?,
+        Sender::Story => counted.push((Limit::Stories, destination.clone(), 1)),
         Sender::Sealed(_) | Sender::GroupMember => {}
     }
     let bytes = command.messages.iter().map(|message| message.content.len());
     let bytes = u64::try_from(bytes.sum::<usize>()).unwrap_or(u64::MAX);
-    api.limits
-        .take_many(Limit::InboundMessageBytes, &destination, bytes)
-        .await
+    counted.push((Limit::InboundMessageBytes, destination, bytes));
+    counted
+}
+
+/// Counts a message and sends it. One that is refused because nobody is there, or because the sender may not write to
+/// them, is not counted: otherwise strangers could use up what is there for the recipient's friends.
+pub(crate) async fn send(
+    api: &Api,
+    command: &SendMessage,
+    context: &RequestContext,
+) -> Result<Result<Executed<Sent>, Failure<SendMessageRefused>>, Limited> {
+    let counted = counted(command);
+    for (limit, key, permits) in &counted {
+        api.limits.take_many(*limit, key, *permits).await?;
+    }
+    let sent = api.executor.execute(command, context).await;
+    let refused_before_counting = matches!(
+        sent,
+        Err(Failure::Refused(
+            SendMessageRefused::Unauthorized
+                | SendMessageRefused::NoSuchRecipient
+                | SendMessageRefused::SyncToOwnNumber
+        ))
+    );
+    if refused_before_counting {
+        for (limit, key, permits) in &counted {
+            api.limits.put_back(*limit, key, *permits).await;
+        }
+    }
+    Ok(sent)
 }
 
 pub(crate) async fn handler(
@@ -265,8 +297,7 @@ pub(crate) async fn handler(
     };
     let context = asked.by(actor);
     let command = request.command(&api, destination, sender, context.at)?;
-    count(&api, &command).await?;
-    let sent = api.executor.execute(&command, &context).await;
+    let sent = send(&api, &command, &context).await?;
     let sent = sent.map_err(|failure| Problem::from_failure(failure, |it| refused(&api, it)))?;
     // Readers of inboxes wait for the log by themselves; senders need not.
     let position = api.settled(&sent, &[]).await;

@@ -383,7 +383,7 @@ impl Judgement {
 
     fn apply_mailbox(&mut self, mailbox: &StreamId, event: &MailboxEvent) {
         let guids = match event {
-            MailboxEvent::MessageQueued(_) => return,
+            MailboxEvent::MessageQueued(_) | MailboxEvent::MessageReported(_) => return,
             MailboxEvent::MessagesDelivered(e) => &e.guids,
             MailboxEvent::MessagesExpired(e) => &e.guids,
         };

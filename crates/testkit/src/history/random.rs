@@ -45,10 +45,10 @@ impl History {
             4 | 5 => {
                 let mailbox = StreamId::mailbox(random_address(choices).into());
                 let gone = [choices.below(40), choices.below(40)];
-                let event = if choices.below(4) == 0 {
-                    samples::expired(&gone)
-                } else {
-                    samples::delivered(&gone)
+                let event = match choices.below(5) {
+                    0 => samples::expired(&gone),
+                    1 => samples::reported(gone[0], gone[0] % 7 + 50),
+                    _ => samples::delivered(&gone),
                 };
                 self.then(mailbox, event);
             }
@@ -90,7 +90,10 @@ impl History {
                 3 => samples::zk_credential_key(generation),
                 _ => samples::access_changed(generation),
             },
-            14 => samples::totp(device, choices.below(6)),
+            14 => match choices.below(2) {
+                0 => samples::totp(device, choices.below(6)),
+                _ => samples::backup(Some(1), (device == 1).then_some(2)),
+            },
             _ => match choices.below(2) {
                 0 => samples::moved_away(account, generation),
                 _ => samples::moved_back(account, generation),
@@ -121,9 +124,11 @@ impl History {
         };
         let kind = [PreKeyKind::Ec, PreKeyKind::Kyber][choices.below(2) as usize];
         let page = choices.below(3);
-        let event = match choices.below(6) {
+        let event = match choices.below(8) {
             0 | 1 => samples::uploaded(kind, page, 5),
             2 => samples::keys_dropped(),
+            3 => samples::rotated(page),
+            4 => samples::last_resort(page),
             _ => samples::taken(
                 kind,
                 page,

@@ -4,17 +4,21 @@ use std::collections::BTreeSet;
 
 use events::account::{
     Access, AccessChanged, AccountDeleted, AccountEvent, AccountRegistered, AccountReregistered,
-    AttributesChanged, DeviceCapabilitiesChanged, DeviceFetchesMessages, DeviceLinked,
-    DeviceRemoved, DeviceRenamed, DeviceSeen, DeviceTraits, HeldUsername, IdentityKeySet,
-    IdentityKeys, NewDevice, NumberChanged, Protection, PushToken, PushTokenChanged,
-    RegistrationLockFailed, TotpKeyConfirmed, TotpKeyMetadataSet, TotpKeyRemoved, TransferArchive,
-    TransferArchiveOffered, UsernameConfirmed, UsernameDropped, UsernameLink, UsernameLinkChanged,
-    ZkCredentialKeySet,
+    AttributesChanged, BackupRequests, BackupRequestsSet, DeviceCapabilitiesChanged,
+    DeviceFetchesMessages, DeviceLinked, DeviceRemoved, DeviceRenamed, DeviceSeen, DeviceTraits,
+    HeldUsername, IdentityKeySet, IdentityKeys, NewDevice, NumberChanged, Protection, PushToken,
+    PushTokenChanged, RegistrationLockFailed, TotpKeyConfirmed, TotpKeyMetadataSet, TotpKeyRemoved,
+    TransferArchive, TransferArchiveOffered, UsernameConfirmed, UsernameDropped, UsernameLink,
+    UsernameLinkChanged, ZkCredentialKeySet,
 };
 use events::ids::{DeviceAddress, IdentityKind, PreKeyId};
-use events::keys::{KeysEvent, OneTimePreKeyTaken, PreKeyKind, PreKeysDropped, PreKeysUploaded};
+use events::keys::{
+    KeysEvent, LastResortPreKeySet, OneTimePreKeyTaken, PreKeyKind, PreKeysDropped,
+    PreKeysUploaded, SignedPreKeyRotated,
+};
 use events::mailbox::{
-    EnvelopeKind, MailboxEvent, MessageQueued, MessageSource, MessagesDelivered, MessagesExpired,
+    EnvelopeKind, MailboxEvent, MessageQueued, MessageReported, MessageSource, MessagesDelivered,
+    MessagesExpired,
 };
 use events::payload::PayloadDigest;
 use events::profile::{
@@ -22,8 +26,9 @@ use events::profile::{
     ProfileVersionSet,
 };
 use events::values::Capability;
+use events::values::backup::BackupRequest;
 use events::values::hashes::{LinkTokenHash, SaltedHash, UnidentifiedAccessKey};
-use events::values::keys::EcPublicKey;
+use events::values::keys::{EcPublicKey, Signature, SignedPreKey};
 use events::values::profile::{AvatarKey, ProfileKeyCommitment, ProfileVersion, ZkCredentialKey};
 use events::values::totp::{TotpKeyId, TotpMetadata};
 use events::values::username::{EncryptedUsername, UsernameHash};
@@ -384,6 +389,22 @@ pub fn totp(id: u32, n: u32) -> AccountEvent {
     }
 }
 
+/// The request for credentials of backup `n`.
+pub fn backup_request(n: u8) -> BackupRequest {
+    let mut bytes = vec![n; BackupRequest::LEN];
+    bytes[0] = 0;
+    BackupRequest::try_from(bytes).expect("it is as long as that")
+}
+
+/// An account says by which requests it gets credentials of its backups.
+pub fn backup(messages: Option<u8>, media: Option<u8>) -> AccountEvent {
+    let requests = BackupRequests {
+        messages: messages.map(backup_request),
+        media: media.map(backup_request),
+    };
+    BackupRequestsSet { requests }.into()
+}
+
 /// A device's keys are void.
 pub fn keys_dropped() -> KeysEvent {
     PreKeysDropped {}.into()
@@ -417,6 +438,30 @@ pub fn taken(kind: PreKeyKind, page: u32, index: u16) -> KeysEvent {
         key_id: key_id(index.into()),
         page: page_id(page),
         index,
+    }
+    .into()
+}
+
+/// Signed pre-key `n` takes the place of the former one.
+pub fn rotated(n: u32) -> KeysEvent {
+    let key = SignedPreKey {
+        key_id: key_id(n.into()),
+        public_key: ec_key(n),
+        signature: Signature::try_from(vec![7; Signature::LEN]).expect("it is as long as that"),
+    };
+    SignedPreKeyRotated { key }.into()
+}
+
+/// A Kyber key of last resort takes the place of the former one.
+pub fn last_resort(page: u32) -> KeysEvent {
+    let record = PayloadRef {
+        id: page_id(page),
+        length: 1_637,
+        sha256: PayloadDigest([2; 32]),
+    };
+    LastResortPreKeySet {
+        key_id: key_id(page.into()),
+        record,
     }
     .into()
 }
@@ -466,6 +511,15 @@ pub fn delivered(messages: &[u32]) -> MailboxEvent {
 pub fn expired(messages: &[u32]) -> MailboxEvent {
     MessagesExpired {
         guids: messages.iter().copied().map(guid).collect(),
+    }
+    .into()
+}
+
+/// A message of account `n` was reported as spam.
+pub fn reported(message: u32, n: u32) -> MailboxEvent {
+    MessageReported {
+        guid: guid(message),
+        source: aci(n),
     }
     .into()
 }

@@ -1,0 +1,3 @@
+//! Backups: what an account leaves for them. The backups themselves know no accounts.
+
+pub mod set_requests;

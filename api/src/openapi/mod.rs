@@ -70,6 +70,11 @@ pub const BESIDE: &[(&str, &str, &str)] = &[
         "/v1/websocket/provisioning",
         "a WebSocket on which a new device waits for what the primary one sends to its address",
     ),
+    (
+        "GET",
+        "/v1/websocket/provisioning",
+        "a WebSocket for a device that is to be linked",
+    ),
     ("GET", "/openapi.json", "the document of the contract"),
     ("GET", "/docs", "the same, to read"),
     (

@@ -15,14 +15,14 @@ const BACKUP_ID: &str = "/v1/archives/backupid";
 const DAY: u64 = 24 * 60 * 60;
 
 /// A blinded request out of well-known points: `last` is the third of them.
-fn request(last: [u8; 32]) -> String {
+pub(crate) fn request(last: [u8; 32]) -> String {
     let mut bytes = [0; 97];
     bytes[65..].copy_from_slice(&last);
     b64(bytes)
 }
 
 /// The encoding of the group's base point.
-const BASE: [u8; 32] = [
+pub(crate) const BASE: [u8; 32] = [
     0xe2, 0xf2, 0xae, 0x0a, 0x6a, 0xbc, 0x4e, 0x71, 0xa8, 0x84, 0xa9, 0x61, 0xc5, 0x00, 0x51, 0x5f,
     0x58, 0xe3, 0x0b, 0x6a, 0xa5, 0x82, 0xdd, 0x8d, 0xb6, 0xa6, 0x59, 0x45, 0xe0, 0x8d, 0x2d, 0x76,
 ];

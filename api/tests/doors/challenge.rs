@@ -11,7 +11,7 @@ use crate::support::{Client, Door};
 const NUMBER: &str = "+12015550171";
 
 /// Registers a device that is woken by Google.
-async fn with_push(door: &Door) -> Client {
+pub(crate) async fn with_push(door: &Door) -> Client {
     let session = door.verify(NUMBER).await;
     let client = door.client().official().basic(NUMBER, "password");
     let mut body = registration(&session, &Identities::generate(7));
@@ -22,7 +22,7 @@ async fn with_push(door: &Door) -> Client {
     door.client().basic(aci, "password")
 }
 
-fn last_challenge(door: &Door) -> String {
+pub(crate) fn last_challenge(door: &Door) -> String {
     let pushed = door.phones.pushed.borrow();
     match pushed.last().map(|(_, notification)| notification) {
         Some(Notification::RateLimitChallenge(challenge)) => challenge.0.to_string(),
@@ -30,11 +30,11 @@ fn last_challenge(door: &Door) -> String {
     }
 }
 
-fn pushed(challenge: &str) -> Value {
+pub(crate) fn pushed(challenge: &str) -> Value {
     json!({ "type": "rateLimitPushChallenge", "challenge": challenge })
 }
 
-fn captcha(solution: &str) -> Value {
+pub(crate) fn captcha(solution: &str) -> Value {
     json!({ "type": "captcha", "token": "opaque", "captcha": solution })
 }
 

@@ -6,6 +6,7 @@ mod accounts;
 mod any_json;
 mod archives;
 mod attachments;
+mod buckets;
 mod catalogue;
 mod challenge;
 mod client;

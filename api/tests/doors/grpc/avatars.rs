@@ -11,7 +11,7 @@ use crate::support::Door;
 use crate::support::calls::{Calls, field, reason};
 
 /// A point that is one: the base of the group, or its neutral element.
-fn key(base: bool) -> Vec<u8> {
+pub(crate) fn key(base: bool) -> Vec<u8> {
     let point = if base {
         "e2f2ae0a6abc4e71a884a961c500515f58e30b6aa582dd8db6a65945e08d2d76".to_owned()
     } else {
@@ -20,7 +20,7 @@ fn key(base: bool) -> Vec<u8> {
     [vec![0], hex::decode(point).unwrap()].concat()
 }
 
-async fn set(calls: &Calls, public_key: Vec<u8>) -> Result<u64, Status> {
+pub(crate) async fn set(calls: &Calls, public_key: Vec<u8>) -> Result<u64, Status> {
     let request = SetZkCredentialKeyRequest {
         public_key: public_key.into(),
     };

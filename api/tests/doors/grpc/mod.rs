@@ -1,7 +1,7 @@
 //! The gRPC services.
 
 mod accounts;
-mod avatars;
+pub(crate) mod avatars;
 mod capabilities;
 mod devices;
 mod keys;

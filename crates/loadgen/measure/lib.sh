@@ -1,6 +1,6 @@
 # What the measurements have in common: release binaries, an installation in a temporary folder, ports of its own.
 #
-# Set by the caller if it likes: HELIOGRAPH_BIN, HELIOGRAPH_LOAD_BIN, MEASURE_PORT (the first of ten ports).
+# Needs node, curl and the binaries of Postgres. Set by the caller if it likes: HELIOGRAPH_BIN, HELIOGRAPH_LOAD_BIN, MEASURE_PORT (the first of ten ports).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
 
@@ -14,12 +14,11 @@ data=$(mktemp -d)
 log=$data/server.log
 pids=()
 postmaster=
+cluster=
 
 end() {
   for pid in "${pids[@]}"; do kill -INT "$pid" 2>/dev/null && wait "$pid" || true; done
-  if [ -n "$postmaster" ] && kill -INT "$postmaster" 2>/dev/null; then
-    while kill -0 "$postmaster" 2>/dev/null; do sleep 0.1; done
-  fi
+  [ -z "$cluster" ] || unprivileged "$(pg_config --bindir)/pg_ctl" -D "$cluster" -m fast -w stop >/dev/null
   rm -rf "$data"
 }
 trap end EXIT
@@ -45,8 +44,38 @@ start_dev() {
   postmaster=$(head -1 "$folder/data/postmaster.pid")
 }
 
-# Node N, from 1, on the database and with the secrets of `dev`: plain HTTP on $port + 1 + 2 N, health on the next.
+# Postgres refuses to run as root.
+unprivileged() {
+  if [ "$(id -u)" -eq 0 ]; then (cd / && runuser -u nobody -- "$@"); else "$@"; fi
+}
+
+# A Postgres that belongs to no server, with its port after those of the nodes, and secrets: what nodes need.
+start_postgres() {
+  local bin
+  bin=$(pg_config --bindir)
+  chmod 711 "$data"
+  mkdir "$data/cluster"
+  [ "$(id -u)" -ne 0 ] || chown nobody "$data/cluster"
+  unprivileged "$bin/initdb" -D "$data/cluster" -A trust -U heliograph -E UTF8 --locale=C >/dev/null
+  unprivileged "$bin/pg_ctl" -D "$data/cluster" -l "$data/cluster/log" -w start \
+    -o "-p $((port + 8)) -k $data/cluster -c listen_addresses=127.0.0.1" >/dev/null
+  cluster=$data/cluster
+  postmaster=$(head -1 "$cluster/postmaster.pid")
+  echo "postgres://heliograph@127.0.0.1:$((port + 8))/postgres" >"$data/database.url"
+  "$server" keygen "$data/secrets.toml" >/dev/null
+  configure 0
+  DATABASE_URL=$(cat "$data/database.url") "$server" migrate --config "$data/node0.toml" >/dev/null
+}
+
+# Node N, from 1, on that database and with those secrets (or those of `dev`): plain HTTP on $port + 1 + 2 N, health on the next.
 start_node() {
+  configure "$1"
+  DATABASE_URL=$(cat "$data/database.url") RUST_LOG=warn "$server" serve --config "$data/node$1.toml" >>"$log" 2>&1 &
+  pids=($! "${pids[@]}")
+  ready $((port + 2 + 2 * $1))
+}
+
+configure() {
   local at=$((port + 1 + 2 * $1))
   cat >"$data/node$1.toml" <<TOML
 server = { http = "127.0.0.1:$at", admin = "127.0.0.1:$((at + 1))" }
@@ -54,9 +83,6 @@ secrets = { file = "$data/secrets.toml" }
 verification = { fixed_code = "123456", sessions_per_number = "any" }
 rates = { off = true }
 TOML
-  DATABASE_URL=$(cat "$data/database.url") RUST_LOG=warn "$server" serve --config "$data/node$1.toml" >>"$log" 2>&1 &
-  pids=($! "${pids[@]}")
-  ready $((at + 1))
 }
 
 # The value of a member of a JSON report.

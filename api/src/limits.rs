@@ -133,4 +133,8 @@ pub mod socket {
 
     /// How long the close frame may take to reach the client.
     pub const FAREWELL: Duration = Duration::from_secs(2);
+
+    /// How long a socket that was displaced is listened to before its successor may read the inbox. Clients that are there
+    /// answer the close frame at once, which ends it.
+    pub const LAST_WORDS: Duration = Duration::from_millis(250);
 }

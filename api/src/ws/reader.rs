@@ -160,7 +160,7 @@ impl Reader {
 
     /// Reads until the client has closed its side, so that the close frame is not overtaken by a reset, and takes the
     /// acknowledgements that were on their way.
-    pub(super) async fn linger(&mut self, stream: &mut SplitStream<WebSocket>) {
+    pub(super) async fn linger(&mut self, stream: &mut SplitStream<WebSocket>, patience: Duration) {
         let desk = &self.desk;
         let all = async {
             while let Some(Ok(message)) = stream.next().await {
@@ -172,7 +172,7 @@ impl Reader {
             }
         };
         // Who does not close its side has had its time.
-        let _ = tokio::time::timeout(limits::FAREWELL, all).await;
+        let _ = tokio::time::timeout(patience, all).await;
     }
 }
 

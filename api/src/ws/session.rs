@@ -97,11 +97,16 @@ pub(super) async fn close<M: Mailbox + 'static>(
 ) {
     reader.finish(&mut line.sink, &mut line.frames).await;
     say_farewell(&mut line.sink, ending.frame()).await;
+    let lingers = !matches!(ending, Ending::Left | Ending::Idle);
+    if lingers {
+        // What the client had said before it moved on is heard first, so that it does not get that again elsewhere.
+        reader.linger(&mut line.stream, limits::LAST_WORDS).await;
+    }
     if let Some(post) = post.as_mut() {
         post.settle().await;
     }
-    if !matches!(ending, Ending::Left | Ending::Idle) {
-        reader.linger(&mut line.stream).await;
+    if lingers {
+        reader.linger(&mut line.stream, limits::FAREWELL).await;
         if let Some(post) = post.as_mut() {
             post.settle().await;
         }

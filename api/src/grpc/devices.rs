@@ -6,6 +6,7 @@
 //! | `RemoveDevice` | 3 | the primary device; another device, asked for by a linked one; no number of a device |
 //! | `SetDeviceName` | 3 | another device, asked for by a linked one; no number of a device |
 //! | `SetPushToken` | 3 | no token |
+//! | `SetCapabilities` | 3 | a capability that the server does not know |
 //!
 //! Removing a device that is not there succeeds; that there is none to give a name to is an outcome.
 
@@ -13,21 +14,24 @@ use commands::Command;
 use commands::account::clear_push_token::ClearPushToken;
 use commands::account::rename_device::{RenameDevice, RenameDeviceRefused};
 use commands::account::set_push_token::{PushChange, SetPushToken, SetPushTokenRefused};
+use commands::device::change_capabilities::{ChangeCapabilities, ChangeCapabilitiesRefused};
 use commands::device::remove_device::{RemoveDevice, RemoveDeviceRefused};
 use events::account::PushToken;
-use events::values::{EncryptedDeviceName, Redacted};
+use events::values::{Capabilities, Capability, EncryptedDeviceName, Redacted};
 use projections::Model;
 use projections::devices::Device;
 use tonic::{Request, Response, Status};
 
 use super::call::{DeviceCall, at};
+use super::proto::common::DeviceCapability;
 use super::proto::device::devices_server::Devices;
 use super::proto::device::set_device_name_response::Response as Named;
 use super::proto::device::set_push_token_request::TokenRequest;
 use super::proto::device::{
     ClearPushTokenRequest, ClearPushTokenResponse, GetDevicesRequest, GetDevicesResponse,
-    LinkedDevice, RemoveDeviceRequest, RemoveDeviceResponse, SetDeviceNameRequest,
-    SetDeviceNameResponse, SetPushTokenRequest, SetPushTokenResponse,
+    LinkedDevice, RemoveDeviceRequest, RemoveDeviceResponse, SetCapabilitiesRequest,
+    SetCapabilitiesResponse, SetDeviceNameRequest, SetDeviceNameResponse, SetPushTokenRequest,
+    SetPushTokenResponse,
 };
 use super::proto::errors::NotFound;
 use super::{Door, ids, status};
@@ -51,6 +55,21 @@ impl From<Device> for LinkedDevice {
                 .unwrap_or_default(),
         }
     }
+}
+
+/// What a device says that it can do. What the server does not know, it does not promise to others.
+fn able(number: i32) -> Result<Capability, Status> {
+    let unknown = || status::violated("capabilities", "must be known ones");
+    Ok(match DeviceCapability::try_from(number) {
+        Ok(DeviceCapability::Storage) => Capability::Storage,
+        Ok(DeviceCapability::Transfer) => Capability::Transfer,
+        Ok(DeviceCapability::AttachmentBackfill) => Capability::AttachmentBackfill,
+        Ok(DeviceCapability::SparsePostQuantumRatchet) => Capability::Spqr,
+        Ok(DeviceCapability::ProfilesV2) => Capability::ProfilesV2,
+        Ok(DeviceCapability::UsernameChangeSyncMessage) => Capability::UsernameChangeSyncMessage,
+        Ok(DeviceCapability::OptionalPhoneNumber) => Capability::OptionalPhoneNumber,
+        Ok(DeviceCapability::Unspecified) | Err(_) => return Err(unknown()),
+    })
 }
 
 fn primary_stays() -> Status {
@@ -158,6 +177,30 @@ impl Devices for Door {
         };
         let position = self.change_push(&call, &command).await?;
         Ok(at(position, SetPushTokenResponse {}))
+    }
+
+    /// All that the device can do, in the place of what it could before.
+    async fn set_capabilities(
+        &self,
+        request: Request<SetCapabilitiesRequest>,
+    ) -> Result<Response<SetCapabilitiesResponse>, Status> {
+        let call = DeviceCall::of(request);
+        let capabilities = call.message.capabilities.iter();
+        let capabilities: Result<Capabilities, Status> = capabilities.copied().map(able).collect();
+        let command = ChangeCapabilities {
+            aci: call.caller.aci,
+            device: call.caller.device,
+            capabilities: capabilities?,
+        };
+        let changed = self.0.executor.execute(&command, &call.context).await;
+        match status::decided(changed)? {
+            Ok(changed) => {
+                let models = [Model::Devices, Model::Accounts];
+                let position = self.0.settled(&changed, &models).await;
+                Ok(at(position, SetCapabilitiesResponse {}))
+            }
+            Err(ChangeCapabilitiesRefused::NoSuchDevice) => Err(status::invalid_credentials()),
+        }
     }
 
     async fn clear_push_token(

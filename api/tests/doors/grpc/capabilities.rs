@@ -7,6 +7,7 @@ use api::grpc::proto::account::{
     GetCapabilitiesResponse,
 };
 use api::grpc::proto::common::DeviceCapability;
+use api::grpc::proto::device::{SetCapabilitiesRequest, SetCapabilitiesResponse};
 use api::grpc::proto::purchase::{GetConfigurationRequest, GetConfigurationResponse};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::json;
@@ -90,4 +91,43 @@ async fn nothing_is_sold_to_anybody() {
     let refused = wrong.ask::<_, GetConfigurationResponse>(method, GetConfigurationRequest {});
     let refused = refused.await.unwrap_err();
     assert_eq!(reason(&refused), (16, "INVALID_CREDENTIALS".to_owned()));
+}
+
+#[tokio::test]
+async fn a_device_says_anew_what_it_can_do() {
+    let door = Door::open().await;
+    let alice = door.register("+12015550123").await;
+    let calls = door.calls().by(&alice);
+    let able = async || {
+        let own: GetCapabilitiesResponse = calls
+            .ask(
+                "account.Accounts/GetCapabilities",
+                GetCapabilitiesRequest {},
+            )
+            .await
+            .unwrap();
+        own.capabilities.unwrap().capabilities
+    };
+    let set = |capabilities: &[i32]| {
+        calls.call::<_, SetCapabilitiesResponse>(
+            "device.Devices/SetCapabilities",
+            SetCapabilitiesRequest {
+                capabilities: capabilities.to_vec(),
+            },
+        )
+    };
+    let backfill = i32::from(DeviceCapability::AttachmentBackfill);
+    let profiles = i32::from(DeviceCapability::ProfilesV2);
+    let changed = set(&[backfill, profiles, backfill]).await.unwrap();
+    assert!(changed.metadata().contains_key("x-event-position"));
+    assert_eq!(able().await, [backfill, profiles]);
+    let again = set(&[profiles, backfill]).await.unwrap();
+    assert!(!again.metadata().contains_key("x-event-position"));
+    for unknown in [0, 3, 99] {
+        let refused = set(&[backfill, unknown]).await;
+        assert_eq!(field(refused), "capabilities");
+    }
+    assert_eq!(able().await, [backfill, profiles]);
+    set(&[]).await.unwrap();
+    assert!(able().await.is_empty());
 }

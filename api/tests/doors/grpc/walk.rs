@@ -39,9 +39,6 @@ fn methods() -> Vec<(String, For)> {
     methods
 }
 
-/// Methods of services that are offered, and are not offered themselves.
-const NOT_THERE: [&str; 1] = ["device.Devices/SetCapabilities"];
-
 /// Bytes that might be a message, and some that have its shape.
 fn nonsense(entropy: &dyn Entropy, round: u8) -> Vec<u8> {
     let bytes: [u8; 64] = entropy.bytes();

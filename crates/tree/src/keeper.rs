@@ -111,6 +111,8 @@ impl Keeper {
         }
         let mut kept = Kept::load(&mut connection, &*self.0.store).await?;
         self.step(&mut connection, &mut kept).await?;
+        // Whoever asks next shall not find the lock of a session that is still ending.
+        give_lock_back(&mut connection).await?;
         connection.close().await?;
         Ok(Some(kept.frontier.size()))
     }
@@ -231,6 +233,15 @@ impl Kept {
         self.through = through;
         Ok(())
     }
+}
+
+async fn give_lock_back(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT pg_advisory_unlock($1, $2)")
+        .bind(LOCK.0)
+        .bind(LOCK.1)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 async fn take_lock(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {

@@ -110,8 +110,19 @@ async fn run_until(
         moved.bytes += entry.bytes;
         tell(environment, &mut connection).await?;
     }
+    // Whoever asks next shall not find the lock of a session that is still ending.
+    give_lock_back(&mut connection).await?;
     connection.close().await?;
     Ok(moved)
+}
+
+async fn give_lock_back(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT pg_advisory_unlock($1, $2)")
+        .bind(LOCK.0)
+        .bind(LOCK.1)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 async fn take_lock(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {

@@ -24,6 +24,7 @@ use tonic_types::StatusExt as _;
 use crate::archives::{BASE, request};
 use crate::challenge::{captcha, last_challenge, pushed, with_push};
 use crate::grpc::avatars::{key, set};
+use crate::grpc::pictures;
 use crate::support::device::{Identities, REGISTRATION_ID, link_body, message, registration};
 use crate::support::{Client, Device, Door, Reply};
 use crate::usernames::{confirm, hash, reserve};
@@ -196,6 +197,10 @@ async fn exercise(limit: Limit, door: &Door) -> Call<'_> {
         }
         Limit::ExternalServiceCredentials => services(door).await,
         Limit::SetZkCredentialKey => credential_keys(door).await,
+        Limit::ProfileAvatarBytes => Box::new(move || {
+            let placed = pictures::place(door, pictures::presentation(), 1);
+            async move { placed.await.into() }.boxed()
+        }),
         Limit::SetBackupId => {
             let body = json!({ "messagesBackupAuthCredentialRequest": request(BASE) });
             put(device(door).await, "/v1/archives/backupid", body)
@@ -396,7 +401,11 @@ impl Door {
 
 async fn spends_its_bucket(limit: Limit) {
     let name = limit.name();
-    let door = Door::open_limited(config(limit), rates(limit)).await;
+    let door = match limit {
+        // Its callers show a credential that was issued with other keys than these doors have.
+        Limit::ProfileAvatarBytes => pictures::door(rates(limit)).await,
+        _ => Door::open_limited(config(limit), rates(limit)).await,
+    };
     let call = exercise(limit, &door).await;
     // What it took to get here may have spent some.
     door.clock.advance(PERIOD * 2);

@@ -8,7 +8,7 @@ mod keys;
 mod limits;
 mod mailbox;
 mod messages;
-mod pictures;
+pub(crate) mod pictures;
 mod retries;
 mod settings;
 mod three_doors;

@@ -36,11 +36,11 @@ const PRESENTATION: &str = "0000b955690000000046a0012bc5189faf653483891c33e25461
 const DAY: u64 = 1_767_225_600;
 
 /// A server that has issued the credential, on the day for which it is.
-async fn door() -> Door {
+pub(crate) async fn door(rates: Rates) -> Door {
     let seed: [u8; 32] = hex::decode(SEED).unwrap().try_into().unwrap();
     let mut keys = IssuingKeys::from(&*SECRETS);
     keys.chat = GenericSecretParams::from_seed(&seed, GenericVersion::Legacy);
-    let door = Door::open_issuing(Config::default(), Rates::default(), keys);
+    let door = Door::open_issuing(Config::default(), rates, keys);
     let door = Box::pin(door).await;
     let day = Timestamp::from_epoch_millis(DAY * 1000).unwrap();
     let now = door.clock.now();
@@ -48,11 +48,15 @@ async fn door() -> Door {
     door
 }
 
-fn presentation() -> Bytes {
+pub(crate) fn presentation() -> Bytes {
     hex::decode(PRESENTATION).unwrap().into()
 }
 
-async fn place(door: &Door, shown: Bytes, upload_length: u32) -> Result<Given, tonic::Status> {
+pub(crate) async fn place(
+    door: &Door,
+    shown: Bytes,
+    upload_length: u32,
+) -> Result<Given, tonic::Status> {
     let request = GetAvatarUploadFormRequest {
         avatar_credentials_presentation: shown,
         upload_length,
@@ -82,7 +86,7 @@ async fn delete(door: &Door, shown: Bytes) -> Result<Deleted, tonic::Status> {
 
 #[tokio::test]
 async fn whoever_shows_a_credential_has_a_picture() {
-    let door = door().await;
+    let door = door(Rates::default()).await;
     let nothing = find(&door, presentation()).await.unwrap();
     assert!(matches!(nothing, Extended::NotFound(_)));
     let mut paths = Vec::new();
@@ -115,7 +119,7 @@ async fn whoever_shows_a_credential_has_a_picture() {
 
 #[tokio::test]
 async fn a_picture_has_so_many_bytes_and_no_more() {
-    let door = door().await;
+    let door = door(Rates::default()).await;
     for bytes in [0, 10 * 1024 * 1024 + 1] {
         let refused = place(&door, presentation(), bytes).await;
         assert_eq!(field(refused), "upload_length");
@@ -131,7 +135,7 @@ async fn a_picture_has_so_many_bytes_and_no_more() {
 
 #[tokio::test]
 async fn a_credential_that_is_not_good_opens_nothing() {
-    let door = door().await;
+    let door = door(Rates::default()).await;
     place(&door, presentation(), 1000).await.unwrap();
     let mut forged = presentation().to_vec();
     *forged.last_mut().unwrap() ^= 1;

@@ -11,6 +11,7 @@ mod cluster;
 mod export;
 mod rebuild;
 mod retention;
+mod serving;
 mod status;
 mod steering;
 mod support;

@@ -18,10 +18,10 @@ use crate::support::{Device, Door};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Short, but far longer than what happens at once.
+/// Those between pushes do not pass by themselves: see [`Scene::passes`].
 const PAUSES: Pauses = Pauses {
-    urgent: Duration::from_millis(400),
-    calm: Duration::from_hours(1),
+    urgent: Duration::from_hours(1),
+    calm: Duration::from_hours(48),
     left: Duration::from_millis(400),
     retry: Duration::from_millis(20),
     longest: Duration::from_mins(1),
@@ -137,6 +137,26 @@ impl Scene {
         assert!(self.given.try_recv().is_err());
     }
 
+    /// A device has been noted to be woken after this pause, and it passes.
+    async fn passes(&self, pause: Duration) {
+        let passes = async {
+            while sqlx::query(
+                "UPDATE live.wakes SET due = now()
+                 WHERE due BETWEEN now() + make_interval(secs => $1 / 2) AND now() + make_interval(secs => $1)",
+            )
+            .bind(pause.as_secs_f64())
+            .execute(&self.door.database.pool)
+            .await
+            .unwrap()
+            .rows_affected()
+                == 0
+            {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, passes).await.unwrap();
+    }
+
     fn address(&self) -> events::ids::DeviceAddress {
         events::ids::DeviceAddress {
             aci: self.bob.aci.parse::<Aci>().unwrap(),
@@ -172,6 +192,7 @@ async fn many_messages_are_one_push_and_later_ones_another() {
     assert_eq!(scene.pushed().await, URGENT);
     // What came right behind the first is told once more, together.
     scene.send(11, true).await;
+    scene.passes(PAUSES.urgent).await;
     assert_eq!(scene.pushed().await, URGENT);
     scene.nothing_is_pushed().await;
 }
@@ -180,27 +201,13 @@ async fn many_messages_are_one_push_and_later_ones_another() {
 async fn what_is_not_urgent_waits() {
     let mut scene = Scene::new().await;
     scene.send(1, false).await;
-    let noted = async {
-        while sqlx::query_scalar::<_, i64>("SELECT count(*) FROM live.wakes WHERE NOT urgent")
-            .fetch_one(&scene.door.database.pool)
-            .await
-            .unwrap()
-            == 0
-        {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, noted).await.unwrap();
-    scene.nothing_is_pushed().await;
-    sqlx::raw_sql("UPDATE live.wakes SET due = now()")
-        .execute(&scene.door.database.pool)
-        .await
-        .unwrap();
+    scene.passes(PAUSES.calm).await;
     assert_eq!(
         scene.pushed().await,
         Notification::Messages { urgent: false }
     );
     scene.send(2, true).await;
+    scene.passes(PAUSES.urgent).await;
     assert_eq!(
         scene.pushed().await,
         URGENT,

@@ -337,7 +337,8 @@ mod tests {
                 "7 username",
                 "8 profile",
                 "11 erasure",
-                "12 tree"
+                "12 tree",
+                "13 picture"
             ]
         );
         assert!(

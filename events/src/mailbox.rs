@@ -105,6 +105,8 @@ pub struct MessageSource {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EnvelopeKind {
+    /// A message of which its sender does not say what it is.
+    Unknown = 0,
     /// A message in a session.
     Ciphertext = 1,
     /// A message that starts a session.
@@ -119,7 +121,8 @@ pub enum EnvelopeKind {
 
 impl EnvelopeKind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
+        Self::Unknown,
         Self::Ciphertext,
         Self::PreKeyBundle,
         Self::ServerDeliveryReceipt,

@@ -139,7 +139,7 @@ fn endpoints() -> Router<Api> {
             get(attachments::form::handler),
         )
         .route("/v1/keepalive", get(keepalive::handler))
-        .route("/v1/keepalive/provisioning", get(keepalive::handler))
+        .route("/v1/keepalive/provisioning", get(keepalive::provisioning))
 }
 
 /// The literals come before the hash, which neither of them is.

@@ -65,7 +65,7 @@ pub(crate) async fn handler(
         .write_buffer_size(limits::READ_BUFFER);
     let tracker = api.shutdown.tracker.clone();
     let tunnel = Tunnel::new(
-        SocketPeer::anonymous(),
+        SocketPeer::Newcomer,
         idempotency::opener(&api, &headers, None),
         address.map(|Extension(address)| address),
         &headers,

@@ -173,7 +173,7 @@ mod tests {
             .iter()
             .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
             .collect();
-        Tunnel::new(SocketPeer::anonymous(), None, None, &headers)
+        Tunnel::new(SocketPeer::Anonymous, None, None, &headers)
     }
 
     fn frame(verb: &str, path: &str, headers: &[&str]) -> RequestFrame {

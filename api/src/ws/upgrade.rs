@@ -98,7 +98,7 @@ pub(crate) async fn handler(
         None => false,
     };
     let tunnel = Tunnel::new(
-        device.map_or(SocketPeer::anonymous(), SocketPeer::device),
+        device.map_or(SocketPeer::Anonymous, SocketPeer::Device),
         idempotency::opener(&api, &headers, device),
         address.map(|Extension(address)| address),
         &headers,

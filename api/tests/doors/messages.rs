@@ -346,6 +346,16 @@ async fn who_writes_to_too_many_is_challenged() {
 }
 
 #[tokio::test]
+async fn a_message_may_be_of_an_unknown_kind() {
+    let door = Door::open().await;
+    let (alice, bob) = two(&door).await;
+    let body = changed(|body| body["messages"][0]["type"] = json!(0));
+    let path = format!("/v1/messages/{}", bob.aci);
+    alice.client.put(&path, body).await.expect(200);
+    assert_eq!(waiting(&bob).await[0]["type"], 0);
+}
+
+#[tokio::test]
 async fn what_is_not_said_has_its_defaults() {
     let door = Door::open().await;
     let (alice, bob) = two(&door).await;

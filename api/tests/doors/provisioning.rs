@@ -48,6 +48,8 @@ async fn a_message_reaches_the_new_device_once_over_either_version_of_http() {
             .request("GET", "/v1/keepalive/provisioning", None)
             .await;
         assert_eq!((keepalive.status, keepalive.body), (Some(200), None));
+        let others = socket.request("GET", "/v1/keepalive", None).await;
+        assert_eq!(others.status, Some(404));
         // MIME breaks long lines.
         let mut text = BASE64_STANDARD.encode([7; 100]);
         text.insert_str(76, "\r\n");

@@ -33,21 +33,21 @@ pub struct MaybeAuthenticated(pub Option<Authenticated>);
 pub struct AnonymousOnly;
 
 /// Put into the extensions of every request that came over a WebSocket: who is at its other end.
-#[derive(Clone, Debug)]
-pub struct SocketPeer {
-    device: Option<DeviceAddress>,
+#[derive(Clone, Copy, Debug)]
+pub enum SocketPeer {
+    /// A client that showed no credentials.
+    Anonymous,
+    /// A device that proved its password when the socket was opened.
+    Device(DeviceAddress),
+    /// A device to be, which waits to be told its account.
+    Newcomer,
 }
 
 impl SocketPeer {
-    /// A client that showed no credentials.
-    pub const fn anonymous() -> Self {
-        Self { device: None }
-    }
-
-    /// A device that proved its password when the socket was opened.
-    pub const fn device(address: DeviceAddress) -> Self {
-        Self {
-            device: Some(address),
+    const fn device(self) -> Option<DeviceAddress> {
+        match self {
+            Self::Device(address) => Some(address),
+            Self::Anonymous | Self::Newcomer => None,
         }
     }
 }
@@ -143,7 +143,7 @@ fn mark_seen(api: &Api, device: &Device) {
 /// The caller's device, if there is one, however the request came.
 async fn caller(parts: &Parts, api: &Api) -> Result<Option<Authenticated>, Problem> {
     let address = match parts.extensions.get::<SocketPeer>() {
-        Some(peer) => peer.device,
+        Some(peer) => peer.device(),
         None => match shown(api, &parts.headers).await? {
             Shown::Right(address) => Some(address),
             Shown::Wrong | Shown::Nothing => None,

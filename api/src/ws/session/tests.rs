@@ -25,7 +25,7 @@ const IDLE: Duration = Duration::from_secs(2);
 /// A session whose requests are answered 204 after so long.
 fn session(takes: Duration) -> Session<Inbox> {
     Session {
-        tunnel: Tunnel::new(SocketPeer::anonymous(), None, None, &HeaderMap::new()),
+        tunnel: Tunnel::new(SocketPeer::Anonymous, None, None, &HeaderMap::new()),
         handler: Arc::new(move |_| {
             async move {
                 tokio::time::sleep(takes).await;

@@ -64,7 +64,7 @@ impl Tunnel {
         *request.uri_mut() = uri;
         *request.headers_mut() = self.headers_of(&frame.headers);
         let extensions = request.extensions_mut();
-        extensions.insert(self.peer.clone());
+        extensions.insert(self.peer);
         if let Some(caller) = self.caller {
             extensions.insert(caller);
         }

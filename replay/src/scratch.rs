@@ -151,7 +151,7 @@ impl Scratch {
     }
 
     /// Removes what is left of the copies. On a connection of its own: the other one may have been left in the midst of a
-    /// statement, which ends with it.
+    /// statement, which ends with it. Whoever makes copies next finds their lock free.
     pub(crate) async fn remove(self) -> Result<(), sqlx::Error> {
         let Self {
             connection,
@@ -161,8 +161,17 @@ impl Scratch {
         } = self;
         drop(connection);
         let mut connection = PgConnection::connect_with(&options).await?;
+        // The other session has it until Postgres has seen its end.
+        sqlx::query("SELECT pg_advisory_lock(hashtextextended($1, 0))")
+            .bind(&schema)
+            .execute(&mut connection)
+            .await?;
         let statement = format!("DROP SCHEMA IF EXISTS {schema} CASCADE");
         run(&mut connection, &[statement]).await?;
+        sqlx::query("SELECT pg_advisory_unlock(hashtextextended($1, 0))")
+            .bind(&schema)
+            .execute(&mut connection)
+            .await?;
         connection.close().await
     }
 }

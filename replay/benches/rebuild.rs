@@ -34,6 +34,10 @@ use testkit::postgres::TestDatabase;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+/// What the server runs with.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const DEFAULT: u32 = 1_000_000;
 const ROUNDS: usize = 3;
 const APPENDED_AT_ONCE: usize = 200;
@@ -166,6 +170,12 @@ fn median(mut times: Vec<Duration>) -> Duration {
 
 /// How long Postgres takes to give the whole log, and to take the rows of a table and index them.
 async fn ceiling(pool: &PgPool, table: &str) -> Duration {
+    // What a rebuild asks of its connections.
+    let options = (*pool.connect_options()).clone().options([
+        ("synchronous_commit", "off"),
+        ("maintenance_work_mem", "256MB"),
+    ]);
+    let pool = &PgPool::connect_with(options).await.unwrap();
     let execute = async |sql: String| {
         sqlx::raw_sql(AssertSqlSafe(sql))
             .execute(pool)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use locks::Task;
 use projections::{MODELS, Queries};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool, Row as _};
@@ -58,12 +59,7 @@ impl Scratch {
     }
 
     async fn lock(&mut self) -> Result<(), ReplayError> {
-        let locked: bool =
-            sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtextextended($1, 0))")
-                .bind(&self.schema)
-                .fetch_one(&mut self.connection)
-                .await?;
-        if locked {
+        if locks::try_take(&mut self.connection, Task::Copy(&self.schema)).await? {
             Ok(())
         } else {
             Err(ReplayError::Busy(self.schema.clone()))
@@ -162,16 +158,10 @@ impl Scratch {
         drop(connection);
         let mut connection = PgConnection::connect_with(&options).await?;
         // The other session has it until Postgres has seen its end.
-        sqlx::query("SELECT pg_advisory_lock(hashtextextended($1, 0))")
-            .bind(&schema)
-            .execute(&mut connection)
-            .await?;
+        locks::wait(&mut connection, Task::Copy(&schema)).await?;
         let statement = format!("DROP SCHEMA IF EXISTS {schema} CASCADE");
         run(&mut connection, &[statement]).await?;
-        sqlx::query("SELECT pg_advisory_unlock(hashtextextended($1, 0))")
-            .bind(&schema)
-            .execute(&mut connection)
-            .await?;
+        locks::give_back(&mut connection, Task::Copy(&schema)).await?;
         connection.close().await
     }
 }
@@ -189,12 +179,7 @@ pub async fn sweep(pool: &PgPool) -> Result<u64, sqlx::Error> {
     for schema in schemas {
         let mut transaction = pool.begin().await?;
         // Whoever is at work holds the lock.
-        let free: bool =
-            sqlx::query_scalar("SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))")
-                .bind(&schema)
-                .fetch_one(&mut *transaction)
-                .await?;
-        if !free {
+        if !locks::try_take_in(&mut transaction, Task::Copy(&schema)).await? {
             continue;
         }
         sqlx::query("DELETE FROM projection.rebuilds WHERE $1 LIKE 'rebuild\\_' || replace(model, '_', '\\_') || '\\_v%'")

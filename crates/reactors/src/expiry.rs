@@ -9,6 +9,7 @@ use commands::message::expire::ExpireMessages;
 use commands::{Executor, Failure};
 use events::Actor;
 use events::ports::Clock;
+use locks::{Lock, Task};
 use projections::{Model, Queries, QueryError};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -18,10 +19,6 @@ const PAGE: u32 = 1_000;
 
 /// How long the inbox may take to show what was recorded. Past that the next round goes on.
 const CATCH_UP: Duration = Duration::from_secs(30);
-
-/// "Heli" in ASCII, and a number that neither a projection's lease nor another worker's has: -1 is that of the sweep, -2 that of
-/// whoever keeps the tree, for as long as it runs.
-const LOCK: (i32, i32) = (0x4865_6c69, -3);
 
 /// What expiry needs.
 pub struct ExpiryOptions {
@@ -82,18 +79,12 @@ impl Expiry {
 
     /// Looks, unless another node does; tells how many messages have expired.
     async fn once_over_all_nodes(&self) -> Result<Option<u64>, NotExpired> {
-        // A connection of its own: the lock goes with it, however the look ends.
-        let mut lock = self.0.database.acquire().await?.detach();
-        let ours: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1, $2)")
-            .bind(LOCK.0)
-            .bind(LOCK.1)
-            .fetch_one(&mut lock)
-            .await?;
-        if ours {
-            self.once().await.map(Some)
-        } else {
-            Ok(None)
-        }
+        let Some(lock) = Lock::try_take(&self.0.database, Task::Expiry).await? else {
+            return Ok(None);
+        };
+        let expired = self.once().await;
+        lock.give_back().await;
+        expired.map(Some)
     }
 
     /// Takes away all that waits for too long; tells how many messages that were.

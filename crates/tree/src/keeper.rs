@@ -10,6 +10,7 @@ use events::{
     Actor, Append, AppendError, Event as _, EventId, EventStore, Expected, Family, Metadata,
     NewEvent, Position, ReadError, RequestId, StreamId,
 };
+use locks::{Lock, Task};
 use metrics::{counter, gauge};
 use sqlx::{Connection as _, PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
@@ -20,9 +21,6 @@ use crate::{leaf, tiles};
 
 /// How many events are read at once.
 const AT_ONCE: usize = 5_000;
-
-/// "Heli" in ASCII, and a number that no projection's lease has: those are not negative.
-const LOCK: (i32, i32) = (0x4865_6c69, -2);
 
 /// What keeping the tree needs.
 pub struct KeeperOptions {
@@ -92,29 +90,30 @@ impl Keeper {
 
     /// Keeps the tree as long as the connection, and the lock that it holds, last.
     async fn keep(&self) -> Result<(), NotKept> {
-        let mut connection = self.0.database.acquire().await?.detach();
-        if !take_lock(&mut connection).await? {
+        let Some(mut lock) = Lock::try_take(&self.0.database, Task::KeepTree).await? else {
             return Ok(());
-        }
-        let mut kept = Kept::load(&mut connection, &*self.0.store).await?;
+        };
+        let mut kept = Kept::load(lock.connection(), &*self.0.store).await?;
         loop {
-            self.step(&mut connection, &mut kept).await?;
+            self.step(lock.connection(), &mut kept).await?;
             tokio::time::sleep(self.0.every).await;
         }
     }
 
     /// Takes in what the log has, and signs a head if there is news. One node at a time: `None` if another has the lock.
     pub async fn once(&self) -> Result<Option<u64>, NotKept> {
-        let mut connection = self.0.database.acquire().await?.detach();
-        if !take_lock(&mut connection).await? {
+        let Some(mut lock) = Lock::try_take(&self.0.database, Task::KeepTree).await? else {
             return Ok(None);
-        }
-        let mut kept = Kept::load(&mut connection, &*self.0.store).await?;
-        self.step(&mut connection, &mut kept).await?;
-        // Whoever asks next shall not find the lock of a session that is still ending.
-        give_lock_back(&mut connection).await?;
-        connection.close().await?;
-        Ok(Some(kept.frontier.size()))
+        };
+        let size = self.load_and_step(lock.connection()).await;
+        lock.give_back().await;
+        size.map(Some)
+    }
+
+    async fn load_and_step(&self, connection: &mut PgConnection) -> Result<u64, NotKept> {
+        let mut kept = Kept::load(connection, &*self.0.store).await?;
+        self.step(connection, &mut kept).await?;
+        Ok(kept.frontier.size())
     }
 
     async fn step(&self, connection: &mut PgConnection, kept: &mut Kept) -> Result<(), NotKept> {
@@ -233,23 +232,6 @@ impl Kept {
         self.through = through;
         Ok(())
     }
-}
-
-async fn give_lock_back(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::query("SELECT pg_advisory_unlock($1, $2)")
-        .bind(LOCK.0)
-        .bind(LOCK.1)
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-async fn take_lock(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("SELECT pg_try_advisory_lock($1, $2)")
-        .bind(LOCK.0)
-        .bind(LOCK.1)
-        .fetch_one(connection)
-        .await
 }
 
 #[expect(

@@ -10,7 +10,8 @@ use std::time::Duration;
 use archive::Archive;
 use events::operator::HistoryArchived;
 use events::{EventId, Position};
-use sqlx::{Connection as _, PgConnection};
+use locks::{Lock, Task};
+use sqlx::PgConnection;
 use tree::PublicKey;
 
 use crate::environment::Environment;
@@ -18,9 +19,6 @@ use crate::error::ReplayError;
 use crate::operator::record_once;
 
 pub use bounds::Bounds;
-
-/// "Heli" in ASCII, and a number that neither a projection's lease nor another worker's has.
-const LOCK: (i32, i32) = (0x4865_6c69, -4);
 
 /// What is to move where.
 #[derive(Clone, Debug)]
@@ -83,54 +81,44 @@ async fn run_until(
         return Err(ReplayError::NoArchive);
     }
     archive::check_place(place).map_err(archive::NotKept::from)?;
-    // The lock goes with the connection, however the run ends.
-    let mut connection = environment.database.acquire().await?.detach();
-    if !take_lock(&mut connection).await? {
+    let Some(mut lock) = Lock::try_take(&environment.database, Task::Retention).await? else {
         return Err(ReplayError::Busy("retention".to_owned()));
-    }
+    };
+    let moved = move_segments(environment, lock.connection(), place, until, key).await;
+    lock.give_back().await;
+    moved
+}
+
+async fn move_segments(
+    environment: &Environment,
+    connection: &mut PgConnection,
+    place: &str,
+    until: Until,
+    key: Option<&PublicKey>,
+) -> Result<Moved, ReplayError> {
     let mut moved = Moved {
-        cleared: archive::clear_away(&mut connection).await?,
+        cleared: archive::clear_away(&mut *connection).await?,
         ..Moved::default()
     };
-    tell(environment, &mut connection).await?;
+    tell(environment, connection).await?;
     let end = match until {
         Until::Older(horizon) => Bounds::now(environment, horizon).await?.end(),
         Until::Position(end) => end,
     };
-    let mut after = last_moved(&mut connection).await?;
+    let mut after = last_moved(connection).await?;
     while let Some(segment) = moving::next(environment, after, end, key).await? {
         if environment.shutdown.is_cancelled() {
             break;
         }
         let at = environment.clock.now();
-        let entry = archive::keep(&mut connection, place, &segment, at).await?;
+        let entry = archive::keep(&mut *connection, place, &segment, at).await?;
         after = entry.through;
         moved.segments += 1;
         moved.events += entry.events;
         moved.bytes += entry.bytes;
-        tell(environment, &mut connection).await?;
+        tell(environment, connection).await?;
     }
-    // Whoever asks next shall not find the lock of a session that is still ending.
-    give_lock_back(&mut connection).await?;
-    connection.close().await?;
     Ok(moved)
-}
-
-async fn give_lock_back(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::query("SELECT pg_advisory_unlock($1, $2)")
-        .bind(LOCK.0)
-        .bind(LOCK.1)
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-async fn take_lock(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("SELECT pg_try_advisory_lock($1, $2)")
-        .bind(LOCK.0)
-        .bind(LOCK.1)
-        .fetch_one(connection)
-        .await
 }
 
 /// Where the last segment ends.

@@ -1,4 +1,5 @@
 use events::StreamId;
+use locks::Task;
 use projections::{MODELS, Model};
 use replay::verify::verify;
 use replay::{Kind, ReplayError};
@@ -83,10 +84,8 @@ async fn two_cannot_verify_the_same_read_model_at_once() {
     world.append(&random_history(50)).await;
     world.workers().await.stop().await;
     let mut lock = world.database.pool.acquire().await.unwrap();
-    sqlx::query("SELECT pg_advisory_lock(hashtextextended('verify_inbox_v1', 0))")
-        .execute(&mut *lock)
-        .await
-        .unwrap();
+    let copies = Task::Copy("verify_inbox_v1");
+    assert!(locks::try_take(&mut lock, copies).await.unwrap());
     let refused = verify(&world.environment, Model::Inbox).await;
     assert!(matches!(refused, Err(ReplayError::Busy(_))), "{refused:?}");
 }

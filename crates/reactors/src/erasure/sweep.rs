@@ -13,6 +13,7 @@ use events::ports::Entropy;
 use events::{
     Aci, DeviceId, Family, Generation, PayloadId, Pni, Position, Revision, ServiceId, StreamId,
 };
+use locks::{Lock, Task};
 use metrics::counter;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -35,9 +36,6 @@ const SESSION_KEPT: Duration = Duration::from_hours(24);
 
 /// Between the start of the process and its first sweep.
 const FIRST_AFTER: Duration = Duration::from_mins(5);
-
-/// "Heli" in ASCII, and a number that no projection's lease has: those are not negative.
-const LOCK: (i32, i32) = (0x4865_6c69, -1);
 
 /// What a sweep needs.
 pub struct SweepOptions {
@@ -99,17 +97,12 @@ impl Sweep {
 
     /// Sweeps, unless another node does.
     async fn once_over_all_nodes(&mut self) -> Result<Option<Swept>, NotErased> {
-        // A connection of its own: the lock goes with it, however the sweep ends.
-        let mut lock = self.options.database.acquire().await?.detach();
-        let ours: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1, $2)")
-            .bind(LOCK.0)
-            .bind(LOCK.1)
-            .fetch_one(&mut lock)
-            .await?;
-        if !ours {
+        let Some(lock) = Lock::try_take(&self.options.database, Task::Sweep).await? else {
             return Ok(None);
-        }
-        self.sweep().await.map(Some)
+        };
+        let swept = self.sweep().await;
+        lock.give_back().await;
+        swept.map(Some)
     }
 
     /// Destroys what is left over; what has no event at all, if it had none when the last sweep looked either.

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
+
+use crate::values::from_text;
 
 /// A text or number that is no identifier of the kind asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -114,8 +116,8 @@ pub enum IdentityKind {
 /// The address of an account: by itself, or by its phone number.
 ///
 /// Text form: a bare UUID for an ACI, `PNI:` and a UUID for a PNI. Binary form: 16 bytes, or 0x01 and 16 bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(into = "String")]
 pub enum ServiceId {
     /// Addressed by account.
     Aci(Aci),
@@ -187,11 +189,9 @@ impl FromStr for ServiceId {
     }
 }
 
-impl TryFrom<String> for ServiceId {
-    type Error = InvalidId;
-
-    fn try_from(text: String) -> Result<Self, InvalidId> {
-        text.parse()
+impl<'de> Deserialize<'de> for ServiceId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        from_text(deserializer, Self::from_str)
     }
 }
 

@@ -60,6 +60,9 @@ pub trait Meetings: Send + Sync + 'static {
     /// Waits until something is at the place, however long that takes. It stays there.
     async fn find(&self, place: Place) -> Result<Bytes, MeetingsUnavailable>;
 
+    /// Waits until something else is at the place than this, or nothing.
+    async fn replaced(&self, place: Place, thing: &[u8]) -> Result<(), MeetingsUnavailable>;
+
     /// Closes a place and forgets what is there.
     async fn close(&self, place: Place) -> Result<(), MeetingsUnavailable>;
 }

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 use crate::ids::{Aci, DeviceId, EventId, InvalidId};
-use crate::values::Timestamp;
+use crate::values::{Timestamp, from_text};
 
 /// One request at a door, or one run of an internal job. Its events' ids derive from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -21,8 +21,8 @@ impl fmt::Display for RequestId {
 }
 
 /// On whose authority something happened. Text form: `device:{aci}.{id}`, `anonymous`, `operator:{name}`, `system:{part}`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(into = "String")]
 pub enum Actor {
     /// A device that proved its password.
     Device(Aci, DeviceId),
@@ -63,11 +63,9 @@ impl FromStr for Actor {
     }
 }
 
-impl TryFrom<String> for Actor {
-    type Error = InvalidId;
-
-    fn try_from(text: String) -> Result<Self, InvalidId> {
-        text.parse()
+impl<'de> Deserialize<'de> for Actor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        from_text(deserializer, Self::from_str)
     }
 }
 

@@ -362,6 +362,9 @@ pub struct PayloadsUnavailable(#[source] pub Box<dyn std::error::Error + Send + 
 /// Where payloads are kept until they are erased. They come in with the append of their events.
 #[async_trait]
 pub trait PayloadStore: Send + Sync + 'static {
+    /// Says that these are about to be stored with their events, and will probably be fetched by this process right away.
+    async fn keep_at_hand(&self, _payloads: &[Payload]) {}
+
     /// The slices in the order asked for; `None` where the payload is erased (or shorter).
     async fn fetch(
         &self,

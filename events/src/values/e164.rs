@@ -5,14 +5,18 @@ use std::str::FromStr;
 
 use phonenumber::metadata::DATABASE;
 use phonenumber::{Mode, PhoneNumber, Type};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::from_text;
 
 /// A possible phone number in canonical E.164 form: `+`, country code, number, nothing else.
 ///
 /// "Possible" is a matter of length and prefix; whether anybody holds the number is for a verification to show.
 /// `Debug` hides all but the country, so that a number cannot slip into a log line.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+///
+/// Parsing looks it up in the numbering plans. Deserializing takes what was parsed once for what it is ([`Self::stored`]).
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(into = "String")]
 pub struct E164(Box<str>);
 
 /// Why a text is no [`E164`]. It does not repeat the text, which may be somebody's number.
@@ -26,6 +30,9 @@ pub enum InvalidE164 {
     NotCanonical,
 }
 
+/// Of any number that the numbering plans know: 3 of the country and 17 of its own.
+const MOST_DIGITS: usize = 20;
+
 /// National numbers in Benin had eight digits until `01` was put in front of each of them in November 2024.
 const BENIN: &str = "+229";
 const BENIN_OLD_LENGTH: usize = BENIN.len() + 8;
@@ -34,6 +41,19 @@ impl E164 {
     /// The number as text, `+` included.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// A number that was parsed before it was stored. Numbering plans change, and cost a hundred times as much to ask; history
+    /// stays what it was.
+    pub fn stored(text: &str) -> Result<Self, InvalidE164> {
+        let digits = text.strip_prefix('+').ok_or(InvalidE164::Impossible)?;
+        let plausible =
+            (1..=MOST_DIGITS).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+        if plausible {
+            Ok(Self(text.into()))
+        } else {
+            Err(InvalidE164::Impossible)
+        }
     }
 
     /// Whether the number is written in a form that its country has given up.
@@ -123,11 +143,9 @@ impl FromStr for E164 {
     }
 }
 
-impl TryFrom<String> for E164 {
-    type Error = InvalidE164;
-
-    fn try_from(text: String) -> Result<Self, InvalidE164> {
-        text.parse()
+impl<'de> Deserialize<'de> for E164 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        from_text(deserializer, Self::stored)
     }
 }
 
@@ -214,6 +232,16 @@ mod tests {
     fn debug_output_does_not_tell_the_number() {
         let number: E164 = "+14151231234".parse().unwrap();
         assert_eq!(format!("{number:?}"), "E164(+14…)");
+    }
+
+    #[test]
+    fn what_was_stored_is_taken_whatever_the_plans_say_now_but_nothing_else() {
+        for number in ["+14151231234", "+999123", "+22990011234"] {
+            assert_eq!(E164::stored(number).unwrap().as_str(), number);
+        }
+        for text in ["", "+", "14151231234", "+1415x", "+123456789012345678901"] {
+            assert!(E164::stored(text).is_err(), "{text}");
+        }
     }
 
     proptest! {

@@ -9,10 +9,12 @@ pub mod totp;
 pub mod username;
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine as _};
-use serde::{Deserialize, Serialize};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A moment: milliseconds since 1970-01-01 UTC, from 0 to 8 640 000 000 000 000 (the range of a client's clock).
 #[derive(
@@ -99,6 +101,36 @@ impl fmt::Display for Timestamp {
 #[error("not {0}")]
 pub struct InvalidBytes(pub(crate) &'static str);
 
+/// Reads a value from its text, which is not kept.
+pub(crate) fn from_text<'de, D, T, E>(
+    deserializer: D,
+    read: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    E: fmt::Display,
+{
+    struct Text<F, T, E>(F, PhantomData<fn() -> Result<T, E>>);
+
+    impl<F, T, E> Visitor<'_> for Text<F, T, E>
+    where
+        F: FnOnce(&str) -> Result<T, E>,
+        E: fmt::Display,
+    {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a text")
+        }
+
+        fn visit_str<X: serde::de::Error>(self, text: &str) -> Result<T, X> {
+            (self.0)(text).map_err(X::custom)
+        }
+    }
+
+    deserializer.deserialize_str(Text(read, PhantomData))
+}
+
 /// Implements serde for a byte value as unpadded standard base64, through `as_ref` and `TryFrom<Vec<u8>>`.
 macro_rules! base64_serde {
     ($name:ident) => {
@@ -110,8 +142,7 @@ macro_rules! base64_serde {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-                let bytes = $crate::values::from_base64(&text).map_err(serde::de::Error::custom)?;
+                let bytes = $crate::values::from_text(deserializer, $crate::values::from_base64)?;
                 Self::try_from(bytes).map_err(serde::de::Error::custom)
             }
         }

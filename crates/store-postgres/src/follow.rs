@@ -31,6 +31,7 @@ pub(crate) fn follow(
         head: head.subscribe(),
         after,
         families: families.to_vec(),
+        begun: false,
     };
     stream::try_unfold(follower, |mut follower| async move {
         let batch = follower.next().await?;
@@ -45,17 +46,21 @@ struct Follower {
     head: watch::Receiver<Position>,
     after: Position,
     families: Vec<Family>,
+    /// The first page is read whatever the head: it tells whether there is a log that goes so far.
+    begun: bool,
 }
 
 impl Follower {
     async fn next(&mut self) -> Result<Batch, ReadError> {
         loop {
             // Seen before reading, so that what comes while we read wakes us again.
-            self.head.borrow_and_update();
-            let batch = self.page().await?;
-            if batch.through > self.after {
-                self.after = batch.through;
-                return Ok(batch);
+            let head = *self.head.borrow_and_update();
+            if head > self.after || !std::mem::replace(&mut self.begun, true) {
+                let batch = self.page().await?;
+                if batch.through > self.after {
+                    self.after = batch.through;
+                    return Ok(batch);
+                }
             }
             if self.head.changed().await.is_err() {
                 // The store is gone; nobody else will tell.

@@ -1,11 +1,14 @@
 //! Reading: one stream, or the whole log in order.
 
+mod streams;
+
 use archive::{Archive, MOVES, Stretch};
 use events::store::{Batch, Position, ReadError, Recorded, Revision};
 use events::stream::{Family, StreamId};
 use sqlx::{PgPool, Row as _};
 
 use crate::rows::{column, damaged, event_columns, recorded, unreadable};
+use streams::Streams;
 
 /// How many positions one query looks at, whatever the filter lets through.
 pub(crate) const PAGE: usize = 1000;
@@ -15,12 +18,16 @@ pub(crate) const PAGE: usize = 1000;
 pub(crate) struct Log {
     pub(crate) pool: PgPool,
     pub(crate) archive: Archive,
+    streams: Streams,
 }
 
 impl Log {
     pub(crate) fn new(pool: PgPool) -> Self {
-        let archive = Archive::new(pool.clone());
-        Self { pool, archive }
+        Self {
+            archive: Archive::new(pool.clone()),
+            streams: Streams::new(pool.clone()),
+            pool,
+        }
     }
 }
 
@@ -31,7 +38,7 @@ pub(crate) async fn stream(
     from: Revision,
     limit: usize,
 ) -> Result<Vec<Recorded>, ReadError> {
-    let mut events = rows_of(&log.pool, stream, from, limit).await?;
+    let mut events = log.streams.read(stream, from, limit).await?;
     let begins_late = events.first().is_none_or(|first| first.revision > from);
     if begins_late && MOVES.contains(&stream.family()) {
         let rows = std::mem::take(&mut events);
@@ -52,27 +59,6 @@ pub(crate) async fn stream(
         next = next.next();
     }
     Ok(events)
-}
-
-async fn rows_of(
-    pool: &PgPool,
-    stream: &StreamId,
-    from: Revision,
-    limit: usize,
-) -> Result<Vec<Recorded>, ReadError> {
-    let rows = sqlx::query(concat!(
-        "SELECT ",
-        event_columns!(),
-        " FROM log.events e WHERE e.family = $1 AND e.stream = $2 AND e.revision >= $3 ORDER BY e.revision LIMIT $4"
-    ))
-    .bind(stream.family().code())
-    .bind(stream.key())
-    .bind(from.to_i64())
-    .bind(limit_of(limit))
-    .fetch_all(pool)
-    .await
-    .map_err(unreadable)?;
-    rows.iter().map(recorded).collect()
 }
 
 /// The next stretch of the log that has an event of `families`, or else reaches the head.

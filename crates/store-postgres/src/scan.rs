@@ -249,11 +249,13 @@ fn recorded(bytes: &mut Bytes) -> Result<Option<Recorded>, ReadError> {
     let id = EventId::from_uuid(Uuid::from_bytes(fixed(bytes)?));
     let family = family_of(position, i16::from_be_bytes(fixed(bytes)?))?;
     let type_name = name_of(family, i16::from_be_bytes(fixed(bytes)?));
-    let key = field(bytes)?;
-    let key = std::str::from_utf8(&key).map_err(|_| malformed())?;
+    let length = length(bytes)?;
+    let key = std::str::from_utf8(&bytes[..length]).map_err(|_| malformed())?;
+    let stream = StreamId::from_parts(family, key);
+    bytes.advance(length);
     Ok(Some(Recorded {
         position,
-        stream: StreamId::from_parts(family, key),
+        stream,
         revision,
         id,
         type_name,
@@ -263,15 +265,26 @@ fn recorded(bytes: &mut Bytes) -> Result<Option<Recorded>, ReadError> {
     }))
 }
 
-fn field(bytes: &mut Bytes) -> Result<Bytes, ReadError> {
+/// The length of the next field, all of which is there.
+fn length(bytes: &mut Bytes) -> Result<usize, ReadError> {
     let length = bytes.try_get_i32().map_err(|_| malformed())?;
     let length = usize::try_from(length).map_err(|_| malformed())?;
     if bytes.len() < length {
         return Err(malformed());
     }
+    Ok(length)
+}
+
+fn field(bytes: &mut Bytes) -> Result<Bytes, ReadError> {
+    let length = length(bytes)?;
     Ok(bytes.split_to(length))
 }
 
 fn fixed<const N: usize>(bytes: &mut Bytes) -> Result<[u8; N], ReadError> {
-    (*field(bytes)?).try_into().map_err(|_| malformed())
+    if length(bytes)? != N {
+        return Err(malformed());
+    }
+    let field = *bytes.first_chunk().ok_or_else(malformed)?;
+    bytes.advance(N);
+    Ok(field)
 }

@@ -2,6 +2,7 @@
 //! should a notification be lost, from a slow look at the head.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use events::store::Position;
@@ -22,16 +23,28 @@ const SAFETY_NET: Duration = Duration::from_secs(1);
 
 /// The newest position this node has heard of.
 #[derive(Debug)]
-pub(crate) struct Head(watch::Sender<Position>);
+pub(crate) struct Head {
+    position: watch::Sender<Position>,
+    /// The backend that writes for this node. It tells of its appends by itself, when followers find them in memory.
+    own: AtomicU32,
+}
 
 impl Head {
     pub(crate) fn new(position: Position) -> Self {
-        Self(watch::Sender::new(position))
+        Self {
+            position: watch::Sender::new(position),
+            own: AtomicU32::new(0),
+        }
+    }
+
+    /// This backend writes for this node from now on.
+    pub(crate) fn written_by(&self, backend: u32) {
+        self.own.store(backend, Ordering::Relaxed);
     }
 
     /// The head is at `position` or further.
     pub(crate) fn reached(&self, position: Position) {
-        self.0.send_if_modified(|head| {
+        self.position.send_if_modified(|head| {
             let grown = position > *head;
             *head = position.max(*head);
             grown
@@ -39,7 +52,7 @@ impl Head {
     }
 
     pub(crate) fn subscribe(&self) -> watch::Receiver<Position> {
-        self.0.subscribe()
+        self.position.subscribe()
     }
 }
 
@@ -71,6 +84,9 @@ async fn hear(pool: &PgPool, head: &Head) -> Result<(), sqlx::Error> {
     listener.listen(CHANNEL).await?;
     loop {
         let notification = listener.recv().await?;
+        if notification.process_id() == head.own.load(Ordering::Relaxed) {
+            continue;
+        }
         if let Ok(position) = notification.payload().parse() {
             head.reached(Position(position));
         }

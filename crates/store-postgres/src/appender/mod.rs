@@ -181,6 +181,7 @@ impl Appender {
         }
         let options = self.options.pool.connect_options();
         let (mut connection, backend) = writer::connect(&options, self.backend.as_ref()).await?;
+        self.head.written_by(backend.number());
         self.backend = Some(backend);
         let head = writer::head(&mut connection).await?;
         self.catch_up(&mut connection, head).await?;

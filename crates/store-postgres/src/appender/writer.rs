@@ -23,6 +23,13 @@ pub(super) struct Backend {
     started: String,
 }
 
+impl Backend {
+    /// Its number, as notifications tell it.
+    pub(super) fn number(&self) -> u32 {
+        self.pid.unsigned_abs()
+    }
+}
+
 /// Opens the connection that writes, once the one before it (if there was one) cannot write any more.
 pub(super) async fn connect(
     options: &PgConnectOptions,

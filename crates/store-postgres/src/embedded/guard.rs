@@ -48,7 +48,7 @@ impl Guard {
             .arg(binaries.path("postgres"))
             .arg("-D")
             .arg(place.data())
-            .args(settings(options, port))
+            .args(settings(options, place, port))
             .stdin(lifeline)
             .stdout(log)
             .stderr(log_too)
@@ -86,11 +86,12 @@ impl Guard {
     }
 }
 
-fn settings(options: &Options, port: u16) -> Vec<String> {
+fn settings(options: &Options, place: &Place, port: u16) -> Vec<String> {
+    let sockets = place.socket_folder().unwrap_or_default();
     let mut settings = vec![
         format!("port={port}"),
         "listen_addresses=127.0.0.1".to_owned(),
-        "unix_socket_directories=".to_owned(),
+        format!("unix_socket_directories={sockets}"),
         format!("max_connections={}", options.max_connections),
         "logging_collector=off".to_owned(),
         "log_destination=stderr".to_owned(),

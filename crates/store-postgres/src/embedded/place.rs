@@ -19,6 +19,7 @@ use super::{EmbeddedError, doing};
 /// password       of the superuser
 /// ready          exists once Postgres has answered
 /// postgres.log   what Postgres says
+/// .s.PGSQL.…     its socket
 /// ```
 #[derive(Clone, Debug)]
 pub(super) struct Place {
@@ -75,6 +76,32 @@ impl Place {
 
     pub(super) fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// Where the socket stands through which processes of this machine reach Postgres without TCP. `None` if its path would
+    /// be longer than a socket's may be (107 bytes), or means something else in a list.
+    pub(super) fn socket_folder(&self) -> Option<&str> {
+        const LONGEST: usize = 107 - "/.s.PGSQL.65535".len();
+        self.directory
+            .to_str()
+            .filter(|folder| folder.len() <= LONGEST && !folder.contains([',', '"', ' ']))
+    }
+
+    /// Removes the sockets that a killed Postgres has left.
+    pub(super) fn clear_sockets(&self) -> Result<(), EmbeddedError> {
+        let action = || doing(format!("looking through {}", self.directory.display()));
+        for entry in fs::read_dir(&self.directory).map_err(action())? {
+            let entry = entry.map_err(action())?;
+            if entry
+                .file_name()
+                .as_encoded_bytes()
+                .starts_with(b".s.PGSQL.")
+            {
+                fs::remove_file(entry.path())
+                    .map_err(doing(format!("removing {}", entry.path().display())))?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn data(&self) -> PathBuf {

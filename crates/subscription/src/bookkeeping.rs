@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use events::Position;
+use locks::Task;
 use sqlx::{PgConnection, PgPool, Row as _};
 
 use crate::projection::Projection;
@@ -18,6 +19,14 @@ pub struct Follower {
 }
 
 impl Follower {
+    /// The lock that lets one process at a time follow.
+    pub(crate) fn lease(&self) -> Task<'_> {
+        Task::Follow {
+            name: &self.name,
+            version: self.version,
+        }
+    }
+
     /// The version as Postgres keeps it.
     pub(crate) fn stored_version(&self) -> i32 {
         i32::try_from(self.version).expect("versions are counted by hand")

@@ -68,7 +68,7 @@ impl Default for Timing {
             courtesy: Duration::from_millis(20),
             heartbeat: Duration::from_secs(5),
             stalled: Duration::from_secs(15),
-            save_after: Duration::from_millis(100),
+            save_after: Duration::from_millis(500),
             tell_after: Duration::from_millis(10),
             look_after: Duration::from_secs(1),
         }

@@ -114,18 +114,29 @@ impl Feed {
             None => *position.insert(self.reader.store().head().await?),
         };
         self.saw(from);
+        // Whoever had read up to somewhere before it finds out that there is a gap, and reads it.
+        _ = self.stretches.send(Arc::new(Stretch {
+            after: from,
+            through: from,
+            ..Stretch::default()
+        }));
         let mut batches = self.reader.store().follow(from, &Family::ALL);
         while let Some(batch) = batches.next().await {
             let batch = batch?;
             let after = position.unwrap_or(from);
             // Who begins to follow in this very moment reads these events by itself.
-            if self.stretches.receiver_count() > 0 {
-                let stretch = self.reader.decode(after, &batch).await?;
-                _ = self.stretches.send(Arc::new(stretch));
-            }
+            let stretch = if self.stretches.receiver_count() > 0 {
+                Some(self.reader.decode(after, &batch).await?)
+            } else {
+                None
+            };
             self.measure(after, &batch);
             *position = Some(batch.through);
+            // Seen first: what a tail has not seen by then, it is handed.
             self.saw(batch.through);
+            if let Some(stretch) = stretch {
+                _ = self.stretches.send(Arc::new(stretch));
+            }
             backoff.reset();
         }
         Ok(())
@@ -146,8 +157,8 @@ impl Feed {
             families,
             position: after,
             stretches: self.stretches.subscribe(),
+            seen: self.seen.subscribe(),
             ahead: None,
-            level: false,
         }
     }
 }
@@ -160,9 +171,8 @@ pub(crate) struct Tail {
     stretches: broadcast::Receiver<Arc<Stretch>>,
     /// A stretch from the feed that is not taken yet: it may begin behind a gap.
     ahead: Option<Arc<Stretch>>,
-    /// Whether all that was in the log when the last stretch was asked for has been taken: what is missing will be
-    /// handed out.
-    level: bool,
+    /// How far the feed has come: all that is further will be handed out.
+    seen: watch::Receiver<Position>,
 }
 
 /// What came next for one who follows.
@@ -210,7 +220,6 @@ impl Tail {
     pub(crate) fn seek(&mut self, position: Position) {
         self.position = position;
         self.ahead = None;
-        self.level = false;
     }
 
     /// Whatever comes next: all that is there, up to a bound, or the next that comes. Nothing is lost when the future
@@ -232,12 +241,11 @@ impl Tail {
     async fn first(&mut self) -> Result<Arc<Stretch>, FeedError> {
         loop {
             if self.ahead.is_none() && !self.take_ahead() {
-                if !self.level {
+                if self.is_behind() {
                     let own = self.read().await?;
                     if own.through > self.position {
                         return Ok(own);
                     }
-                    self.level = true;
                 }
                 self.wait_ahead().await;
             }
@@ -251,6 +259,11 @@ impl Tail {
                 None => {}
             }
         }
+    }
+
+    /// Whether the feed has handed out, or passed over, what this one has not taken: what it lost, and what came before it.
+    fn is_behind(&self) -> bool {
+        *self.seen.borrow() > self.position
     }
 
     async fn read(&self) -> Result<Arc<Stretch>, FeedError> {
@@ -269,7 +282,8 @@ impl Tail {
                     self.ahead = Some(stretch);
                     return true;
                 }
-                Err(TryRecvError::Lagged(_)) => self.level = false,
+                // What is lost lies before what the feed has seen.
+                Err(TryRecvError::Lagged(_)) => {}
                 // Closed cannot be: `Reader` and `Feed` live as long as each other in the component.
                 Err(TryRecvError::Empty | TryRecvError::Closed) => return false,
             }
@@ -279,7 +293,7 @@ impl Tail {
     async fn wait_ahead(&mut self) {
         match self.stretches.recv().await {
             Ok(stretch) => self.ahead = Some(stretch),
-            Err(RecvError::Lagged(_)) => self.level = false,
+            Err(RecvError::Lagged(_)) => {}
             // The feed is gone, and with it whoever waits here.
             Err(RecvError::Closed) => std::future::pending().await,
         }

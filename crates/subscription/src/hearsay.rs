@@ -113,7 +113,6 @@ impl Hearsay {
         let mut told: HashMap<&str, Position> = HashMap::new();
         loop {
             self.progress.news().await;
-            tokio::time::sleep(self.timing.tell_after).await;
             let mut news = Vec::new();
             for (key, name) in &self.names {
                 let here = self.progress.here(name);
@@ -131,6 +130,7 @@ impl Hearsay {
                     "other nodes cannot be told of progress"
                 );
             }
+            tokio::time::sleep(self.timing.tell_after).await;
         }
     }
 }

@@ -29,6 +29,4 @@ pub use projection::{ApplyError, CopyIn, InMemory, Projection, Shard, Unfit};
 pub use reacting::{Reacting, ReactingOptions};
 pub use reactor::{Begins, Reactor, Trouble};
 pub use rebuilds::{Rebuild, rebuilds};
-pub use standing::{
-    Behind, LeaseHolder, Standing, StandingError, State, reactor_standings, standings,
-};
+pub use standing::{Behind, Standing, StandingError, State, reactor_standings, standings};

@@ -1,5 +1,6 @@
 //! What a projection tells the metrics. The names are listed in the README.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use events::{Position, Timestamp};
@@ -17,6 +18,8 @@ pub(crate) struct Measures {
     parked: Gauge,
     stopped: Gauge,
     leased: Gauge,
+    /// When the last event that was applied had happened, in milliseconds of Unix time; 0 if none was.
+    applied: AtomicU64,
 }
 
 #[expect(
@@ -36,12 +39,25 @@ impl Measures {
             parked: gauge!("projection_parked_events", "model" => model),
             stopped: gauge!("projection_stopped", "model" => model),
             leased: gauge!("projection_leased", "model" => model),
+            applied: AtomicU64::new(0),
         }
     }
 
-    /// Whether this process works on the projection.
-    pub(crate) fn leased(&self, leased: bool) {
-        self.leased.set(if leased { 1.0 } else { 0.0 });
+    /// This process works on the projection from now on.
+    pub(crate) fn leased(&self) {
+        self.leased.set(1.0);
+    }
+
+    /// It does not any more: what stops it, and how far it is behind, is for others to tell.
+    pub(crate) fn let_go(&self) {
+        for gauge in [
+            &self.leased,
+            &self.stopped,
+            &self.lag_events,
+            &self.lag_seconds,
+        ] {
+            gauge.set(0.0);
+        }
     }
 
     pub(crate) fn parked(&self, parked: usize) {
@@ -63,11 +79,21 @@ impl Measures {
         self.batch_events.record(events as f64);
     }
 
-    /// `behind` is how many events are ahead; `lag` the age of the last one that was applied.
-    pub(crate) fn position(&self, checkpoint: Position, behind: u64, lag: Duration) {
+    /// The last event that was applied had happened then.
+    pub(crate) fn applied(&self, at: Timestamp) {
+        self.applied.store(at.epoch_millis(), Ordering::Relaxed);
+    }
+
+    /// `behind` is how many events are ahead. As long as there are some, the lag is the age of the last one that was applied.
+    pub(crate) fn position(&self, checkpoint: Position, behind: u64, now: Timestamp) {
         self.checkpoint.set(checkpoint.0 as f64);
         self.lag_events.set(behind as f64);
-        self.lag_seconds
-            .set(if behind == 0 { 0.0 } else { lag.as_secs_f64() });
+        let applied = self.applied.load(Ordering::Relaxed);
+        let lag = if behind == 0 || applied == 0 {
+            0
+        } else {
+            now.epoch_millis().saturating_sub(applied)
+        };
+        self.lag_seconds.set(lag as f64 / 1_000.0);
     }
 }

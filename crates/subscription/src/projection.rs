@@ -1,5 +1,7 @@
 //! What a projection is to the loop that feeds it.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use events::codec::Fact;
 use events::{Family, Position, StreamId};
@@ -55,6 +57,12 @@ pub trait Projection: Send + Sync + 'static {
     /// folded by itself. By default there is but one.
     fn shard(&self, _stream: &StreamId) -> Shard {
         Shard::Of(0)
+    }
+
+    /// The least time from one stretch to the next. What comes meanwhile is written together: that costs less for each event,
+    /// and what goes again within a stretch is never written at all. What comes after a pause is written at once.
+    fn pace(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// The rows in memory, before the first event: for a rebuild, which folds the whole log at once. `None` if the

@@ -1,6 +1,7 @@
 //! What a reactor is to the loop that feeds it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use events::codec::Fact;
@@ -28,6 +29,11 @@ pub trait Reactor: Send + Sync + 'static {
     /// The most events that it is given at once. Between two portions the process can end.
     fn at_once(&self) -> usize {
         500
+    }
+
+    /// The least time from one stretch to the next (see [`Projection::pace`]).
+    fn pace(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// Brings about what `facts` ask for, in their order. They are of [`Self::families`] only.
@@ -89,6 +95,10 @@ impl Projection for Booked {
 
     fn tables(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    fn pace(&self) -> Duration {
+        self.0.pace()
     }
 
     async fn apply(&self, _: &mut PgConnection, _: &[&Fact]) -> Result<(), ApplyError> {

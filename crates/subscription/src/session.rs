@@ -8,12 +8,12 @@ use events::Position;
 use events::codec::Fact;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use locks::Task;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection};
 
 use crate::bookkeeping;
 use crate::decode::FeedError;
-use crate::lease;
 use crate::projection::{ApplyError, Projection};
 use crate::reactor::{Reactor, Trouble};
 
@@ -71,7 +71,8 @@ impl Session {
         let options = database
             .clone()
             .application_name(&name)
-            .options([("search_path", LIVE_SCHEMA)]);
+            // Rows come and go so fast that no statistics tell how many there are, and all are found by their keys.
+            .options([("search_path", LIVE_SCHEMA), ("enable_seqscan", "off")]);
         let connection = PgConnection::connect_with(&options).await?;
         Ok(Self {
             connection,
@@ -82,14 +83,24 @@ impl Session {
         })
     }
 
+    /// The lock that lets one process at a time write the projection.
+    fn lease(&self) -> Task<'static> {
+        Task::Follow {
+            name: self.projection.name(),
+            version: self.projection.version(),
+        }
+    }
+
     /// Takes the lease, if nobody has it.
     pub(crate) async fn take_lease(&mut self) -> Result<bool, sqlx::Error> {
-        lease::take(&mut self.connection, &*self.projection).await
+        let lease = self.lease();
+        locks::try_take(&mut self.connection, lease).await
     }
 
     /// Ends the session that has the lease, if it shows no sign of life; tells whether it did.
     pub(crate) async fn end_stalled(&mut self, stalled: Duration) -> Result<bool, sqlx::Error> {
-        lease::end_stalled(&mut self.connection, &*self.projection, stalled).await
+        let lease = self.lease();
+        locks::end_stalled(&mut self.connection, lease, stalled).await
     }
 
     /// Reads again where the projection stands and what it passes over.

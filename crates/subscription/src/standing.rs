@@ -1,17 +1,16 @@
 //! Where each projection stands, for readiness, for people and for `replay status`.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
 use events::ports::Clock;
 use events::{EventStore, Family, Position, ReadError, Recorded};
+use locks::Holder;
 use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row as _};
 
 use crate::bookkeeping::{Follower, reactors};
-use crate::lease::{LOCK_CLASS, lock_number};
 use crate::projection::Projection;
 
 /// Where a projection stands.
@@ -30,7 +29,7 @@ pub struct Standing {
     /// How it fares.
     pub state: State,
     /// Who works on it at this moment.
-    pub lease: Option<LeaseHolder>,
+    pub lease: Option<Holder>,
     /// How many events it was told to pass over.
     pub parked: u64,
     /// How long ago its worker last gave a sign of life; `None` if it never did.
@@ -67,15 +66,6 @@ pub enum State {
         /// Why.
         error: String,
     },
-}
-
-/// The session that holds a projection's lease.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LeaseHolder {
-    /// What the session calls itself: the name of the node.
-    pub node: String,
-    /// The process id of its Postgres backend.
-    pub backend: i32,
 }
 
 /// Why nobody knows.
@@ -115,10 +105,11 @@ async fn standings_of(
     clock: &dyn Clock,
     followers: Vec<Follower>,
 ) -> Result<Vec<Standing>, StandingError> {
-    let leases = leases(pool).await?;
+    let leases: Vec<_> = followers.iter().map(Follower::lease).collect();
+    let holders = locks::holders(pool, &leases).await?;
     let head = store.head().await?;
     let mut standings = Vec::with_capacity(followers.len());
-    for follower in followers {
+    for (follower, lease) in followers.into_iter().zip(holders) {
         let stored_version = follower.stored_version();
         let row = row(pool, &follower.name, stored_version).await?;
         let checkpoint = Position::from_i64(row.try_get("position")?);
@@ -128,9 +119,7 @@ async fn standings_of(
             behind,
             lag,
             state: state(&row)?,
-            lease: leases
-                .get(&lock_number(&follower.name, stored_version))
-                .cloned(),
+            lease,
             parked: u64::try_from(row.try_get::<i64, _>("parked")?).unwrap_or_default(),
             silent_for: row
                 .try_get::<Option<f64>, _>("silent_for")?
@@ -202,28 +191,4 @@ async fn ahead(
         }
     };
     Ok((behind, lag))
-}
-
-/// The leases that are held, by the second half of the lock's number.
-async fn leases(pool: &PgPool) -> Result<HashMap<i32, LeaseHolder>, sqlx::Error> {
-    let rows = sqlx::query(
-        "SELECT l.objid::bigint AS number, l.pid, coalesce(a.application_name, '') AS node
-         FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
-         WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.classid::bigint = $1
-           AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())",
-    )
-    .bind(i64::from(LOCK_CLASS))
-    .fetch_all(pool)
-    .await?;
-    let holder = |row: &PgRow| {
-        let number = i32::try_from(row.try_get::<i64, _>("number")?).unwrap_or_default();
-        Ok((
-            number,
-            LeaseHolder {
-                node: row.try_get("node")?,
-                backend: row.try_get("pid")?,
-            },
-        ))
-    };
-    rows.iter().map(holder).collect()
 }

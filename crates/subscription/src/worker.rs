@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use events::Position;
 use events::codec::Fact;
 use events::ports::Clock;
-use events::{Position, Timestamp};
 use sqlx::postgres::PgConnectOptions;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -74,7 +74,7 @@ impl Worker {
                 );
                 shutdown.run_until_cancelled(backoff.wait()).await;
             }
-            self.measures.leased(false);
+            self.measures.let_go();
         }
     }
 
@@ -101,7 +101,7 @@ impl Worker {
             node = &**node,
             "lease taken"
         );
-        self.measures.leased(true);
+        self.measures.leased();
         backoff.reset();
         let worked = self.follow(&mut session, shutdown).await;
         drop(held);
@@ -150,11 +150,18 @@ impl Worker {
             .tail(self.projection.families(), session.checkpoint);
         let mut heartbeat = tokio::time::interval(self.shared.timing.heartbeat);
         let mut saved = Instant::now();
+        let pace = self.projection.pace();
+        let mut next = saved;
         loop {
             let unsaved = tail.position() > session.checkpoint;
+            let portion = async {
+                tokio::time::sleep_until(next).await;
+                tail.next().await
+            };
             tokio::select! {
                 () = shutdown.cancelled() => return Self::save(session, &tail).await,
-                portion = tail.next() => {
+                portion = portion => {
+                    next = Instant::now() + pace;
                     let taken = self.take(session, &portion?, shutdown).await;
                     if !self.recover(session, &mut tail, shutdown, &mut troubles, taken).await? {
                         return Ok(());
@@ -206,7 +213,10 @@ impl Worker {
             self.measures.batch(facts.len(), delay);
         }
         // Where nothing concerns this projection, being there is enough; the checkpoint is saved every now and then.
-        self.progressed(end, facts.last().map(|fact| fact.metadata.at));
+        if let Some(last) = facts.last() {
+            self.measures.applied(last.metadata.at);
+        }
+        self.progressed(end);
         match unreadable {
             None => Ok(()),
             Some(it) => Err(Interruption::Poisoned {
@@ -303,7 +313,7 @@ impl Worker {
             "an effect did not come about; trying again"
         );
         self.measures.stopped(true);
-        self.progressed(session.checkpoint, None);
+        self.progressed(session.checkpoint);
         session
             .report(&self.shared.node, Some((*position, what)))
             .await?;
@@ -328,7 +338,7 @@ impl Worker {
         session.reload().await?;
         self.measures.stopped(false);
         self.measures.parked(session.parked.len());
-        self.progressed(session.checkpoint, None);
+        self.progressed(session.checkpoint);
         Ok(())
     }
 
@@ -340,7 +350,7 @@ impl Worker {
         Ok(())
     }
 
-    fn progressed(&self, position: Position, applied: Option<Timestamp>) {
+    fn progressed(&self, position: Position) {
         let Shared {
             progress,
             feed,
@@ -348,9 +358,8 @@ impl Worker {
             ..
         } = &self.shared;
         progress.advance_here(self.projection.name(), position);
-        let lag = applied.map_or(Duration::ZERO, |at| clock.now().since(at));
         let behind = feed.events_between(position, feed.seen());
-        self.measures.position(position, behind, lag);
+        self.measures.position(position, behind, clock.now());
     }
 }
 

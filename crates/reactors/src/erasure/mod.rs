@@ -347,6 +347,11 @@ impl Reactor for Erasure {
         Begins::AtTheStart
     }
 
+    /// Nobody waits for it, and one statement erases many payloads.
+    fn pace(&self) -> Duration {
+        Duration::from_millis(100)
+    }
+
     async fn react(&self, facts: &[&Fact]) -> Result<(), Trouble> {
         let (Some(first), Some(last)) = (facts.first(), facts.last()) else {
             return Ok(());

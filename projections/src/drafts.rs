@@ -13,8 +13,16 @@ pub(crate) trait Entity: Sized {
     /// The row's key.
     fn key(&self) -> Self::Key;
 
-    /// The row after the change; `None` if it goes.
-    fn patched(self, patch: Self::Patch) -> Option<Self>;
+    /// Changes the row; tells whether it stays.
+    fn patch(&mut self, patch: Self::Patch) -> bool;
+}
+
+/// A row after some changes; `None` if it has gone meanwhile.
+fn patched<E: Entity>(mut row: E, patches: impl IntoIterator<Item = E::Patch>) -> Option<E> {
+    patches
+        .into_iter()
+        .all(|patch| row.patch(patch))
+        .then_some(row)
 }
 
 /// What a stretch of the log makes of one row.
@@ -52,7 +60,11 @@ impl<E: Entity> Drafts<E> {
             .entry(key)
             .or_insert_with(|| Draft::Patched(Vec::new()))
         {
-            Draft::Known(row) => *row = row.take().and_then(|row| row.patched(patch)),
+            Draft::Known(row) => {
+                if row.as_mut().is_some_and(|row| !row.patch(patch)) {
+                    *row = None;
+                }
+            }
             Draft::Patched(patches) => patches.push(patch),
         }
     }
@@ -100,16 +112,18 @@ impl<E: Entity> Drafts<E> {
     /// Does to rows in memory what [`Self::settle`] has done to a table.
     pub(crate) fn settle_in(self, rows: &mut BTreeMap<E::Key, E>) {
         for (key, draft) in self.0 {
-            let row = match draft {
-                Draft::Known(row) => row,
-                Draft::Patched(patches) => {
-                    let row = rows.remove(&key);
-                    row.and_then(|row| patches.into_iter().try_fold(row, E::patched))
+            let stays = match draft {
+                Draft::Known(Some(row)) => {
+                    rows.insert(key, row);
+                    true
                 }
+                Draft::Known(None) => false,
+                Draft::Patched(patches) => rows
+                    .get_mut(&key)
+                    .is_none_or(|row| patches.into_iter().all(|patch| row.patch(patch))),
             };
-            match row {
-                Some(row) => _ = rows.insert(key, row),
-                None => _ = rows.remove(&key),
+            if !stays {
+                rows.remove(&key);
             }
         }
     }
@@ -137,7 +151,7 @@ impl<E: Entity> Drafts<E> {
                     let Some(row) = loaded.remove(&key).or_else(|| absent(key)) else {
                         continue;
                     };
-                    patches.into_iter().try_fold(row, E::patched)
+                    patched(row, patches)
                 }
             };
             match row {
@@ -172,8 +186,10 @@ mod tests {
             self.0
         }
 
-        fn patched(self, by: i32) -> Option<Self> {
-            self.1.checked_add_signed(by).map(|sum| Self(self.0, sum))
+        fn patch(&mut self, by: i32) -> bool {
+            let sum = self.1.checked_add_signed(by);
+            self.1 = sum.unwrap_or_default();
+            sum.is_some()
         }
     }
 

@@ -54,6 +54,8 @@ impl Queries {
         let pool = PgPoolOptions::new()
             .max_connections(connections.at_most)
             .acquire_timeout(connections.wait)
+            // A round trip for each question. A connection that died is found out by the question itself.
+            .test_before_acquire(false)
             .connect_lazy_with(database.options([("search_path", Self::LIVE_SCHEMA)]));
         Self {
             pool,

@@ -1,6 +1,7 @@
 //! The form of a read model: a pure fold of a stretch of the log into changes, and the SQL that writes them.
 
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use events::codec::Fact;
@@ -19,6 +20,9 @@ pub(crate) trait ReadModel: Send + Sync + 'static {
     const FAMILIES: &'static [Family];
     /// Its tables, which carry the version in their names.
     const TABLES: &'static [&'static str];
+
+    /// The least time from one stretch to the next (see [`Projection::pace`]).
+    const PACE: Duration = Duration::ZERO;
 
     /// What a stretch of the log changes.
     type Changes: Send;
@@ -72,6 +76,10 @@ impl<M: ReadModel> Projection for Projected<M> {
 
     fn shard(&self, stream: &StreamId) -> Shard {
         M::shard(stream)
+    }
+
+    fn pace(&self) -> Duration {
+        M::PACE
     }
 
     fn in_memory(&self) -> Option<Box<dyn InMemory>> {

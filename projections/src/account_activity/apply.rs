@@ -1,6 +1,7 @@
 //! From events to counts.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use events::account::AccountEvent;
@@ -105,6 +106,8 @@ impl ReadModel for AccountActivity {
     const VERSION: u32 = 1;
     const FAMILIES: &'static [Family] = &[Family::Mailbox, Family::Account];
     const TABLES: &'static [&'static str] = &[TABLE];
+    /// Many events of an account become one change.
+    const PACE: Duration = Duration::from_millis(50);
 
     type Changes = Changes;
 

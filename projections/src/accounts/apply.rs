@@ -123,13 +123,13 @@ impl Entity for AccountRow {
         self.aci
     }
 
-    fn patched(mut self, patch: AccountPatch) -> Option<Self> {
+    fn patch(&mut self, patch: AccountPatch) -> bool {
         match patch {
             AccountPatch::Reregistered(anew) => {
-                self = Self {
+                *self = Self {
                     registered_at: self.registered_at,
-                    backup: self.backup,
-                    zk_credential: self.zk_credential,
+                    backup: std::mem::take(&mut self.backup),
+                    zk_credential: self.zk_credential.take(),
                     ..*anew
                 };
             }
@@ -145,7 +145,9 @@ impl Entity for AccountRow {
             AccountPatch::Number(moved) => {
                 self.number = moved.number;
                 self.pni = moved.pni;
-                self.identity.pni = moved.identity_key.or(self.identity.pni);
+                if moved.identity_key.is_some() {
+                    self.identity.pni = moved.identity_key;
+                }
             }
             AccountPatch::Username(username) => self.username = username,
             AccountPatch::Link(link) => {
@@ -160,9 +162,11 @@ impl Entity for AccountRow {
                 self.totp_keys.remove(&id);
             }
             AccountPatch::ZkCredential(key, rotation) => self.zk_credential = Some((key, rotation)),
-            AccountPatch::Backup(requests) => self.backup = self.backup.updated(requests),
+            AccountPatch::Backup(requests) => {
+                self.backup = std::mem::take(&mut self.backup).updated(requests);
+            }
         }
-        Some(self)
+        true
     }
 }
 

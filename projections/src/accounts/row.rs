@@ -35,7 +35,7 @@ pub(super) fn read(row: &PgRow) -> Result<AccountRow, BoxError> {
         aci: Aci::from_uuid(get(row, "aci")?),
         pni: Pni::from_uuid(get(row, "pni")?),
         registered_at: timestamp(row, "registered_at")?,
-        number: number.map(E164::try_from).transpose()?,
+        number: number.as_deref().map(E164::stored).transpose()?,
         identity: IdentityKeys {
             aci: bytes(row, "aci_identity_key")?,
             pni: bytes(row, "pni_identity_key")?,

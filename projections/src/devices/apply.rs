@@ -61,51 +61,38 @@ impl Entity for Device {
         (self.aci, self.id)
     }
 
-    fn patched(self, patch: DevicePatch) -> Option<Self> {
+    fn patch(&mut self, patch: DevicePatch) -> bool {
         match patch {
-            DevicePatch::Removed(generation) => (self.generation != generation).then_some(self),
-            DevicePatch::Traits(traits) => Some(Self {
-                name: traits.name,
-                fetches_messages: traits.fetches_messages,
-                capabilities: traits.capabilities,
-                agent: traits.agent,
-                ..self
-            }),
-            DevicePatch::Capabilities(capabilities) => Some(Self {
-                capabilities,
-                ..self
-            }),
-            DevicePatch::Archive(generation, archive) if generation == self.generation => {
-                Some(Self {
-                    archive: Some(archive),
-                    ..self
-                })
+            DevicePatch::Removed(generation) => return self.generation != generation,
+            DevicePatch::Traits(traits) => {
+                self.name = traits.name;
+                self.fetches_messages = traits.fetches_messages;
+                self.capabilities = traits.capabilities;
+                self.agent = traits.agent;
             }
-            DevicePatch::Archive(..) => Some(self),
-            DevicePatch::Seen(last_seen) => Some(Self { last_seen, ..self }),
-            DevicePatch::Locked => Some(Self {
-                credential: None,
-                ..self
-            }),
+            DevicePatch::Capabilities(capabilities) => self.capabilities = capabilities,
+            DevicePatch::Archive(generation, archive) => {
+                if generation == self.generation {
+                    self.archive = Some(archive);
+                }
+            }
+            DevicePatch::Seen(last_seen) => self.last_seen = last_seen,
+            DevicePatch::Locked => self.credential = None,
             DevicePatch::Push {
                 token,
                 agent,
                 fetches_messages,
-            } => Some(Self {
-                push: token.map(Redacted),
-                fetches_messages,
-                agent: agent.or(self.agent),
-                ..self
-            }),
-            DevicePatch::Name(name) => Some(Self {
-                name: Some(name),
-                ..self
-            }),
-            DevicePatch::PniRegistration(id) => Some(Self {
-                pni_registration_id: Some(id),
-                ..self
-            }),
+            } => {
+                self.push = token.map(Redacted);
+                self.fetches_messages = fetches_messages;
+                if agent.is_some() {
+                    self.agent = agent;
+                }
+            }
+            DevicePatch::Name(name) => self.name = Some(name),
+            DevicePatch::PniRegistration(id) => self.pni_registration_id = Some(id),
         }
+        true
     }
 }
 

@@ -1,17 +1,18 @@
 //! From events to rows of inboxes.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use events::account::AccountEvent;
 use events::codec::{AnyEvent, Fact};
 use events::ids::DeviceAddress;
-use events::mailbox::{MailboxEvent, MessageQueued};
+use events::mailbox::MailboxEvent;
 use events::{Aci, DeviceId, Family, Generation, MessageGuid, Position, StreamId};
 use sqlx::PgConnection;
 use subscription::{CopyIn, InMemory, Shard, Unfit};
 
-use super::{InboxCursor, InboxEntry, TABLE, Waiting, row};
+use super::{Arrival, TABLE, row};
 use crate::columns::number;
 use crate::copy::copy_in;
 use crate::read_model::{ReadModel, id_of};
@@ -26,13 +27,13 @@ type Place = (Aci, DeviceId, Generation, Position);
 /// Messages that wait.
 #[derive(Default)]
 pub(crate) struct Mailboxes {
-    waiting: BTreeMap<Place, Waiting>,
+    waiting: BTreeMap<Place, Arrival>,
     places: HashMap<(DeviceAddress, MessageGuid), Place>,
 }
 
 impl Mailboxes {
     /// A guid stands once in a mailbox. The first one counts, as it does in the table.
-    fn queue(&mut self, waiting: Waiting) {
+    fn queue(&mut self, waiting: Arrival) {
         let DeviceAddress {
             aci,
             device,
@@ -112,7 +113,7 @@ impl Changes {
     fn apply_mailbox(&mut self, fact: &Fact, address: DeviceAddress, event: &MailboxEvent) {
         match event {
             MailboxEvent::MessageQueued(message) => {
-                self.arrived.queue(waiting(fact, address, message));
+                self.arrived.queue(Arrival::new(fact, address, message));
             }
             MailboxEvent::MessagesDelivered(e) => {
                 e.guids.iter().for_each(|guid| self.remove(address, *guid));
@@ -173,32 +174,14 @@ impl Changes {
     }
 }
 
-fn waiting(fact: &Fact, address: DeviceAddress, message: &MessageQueued) -> Waiting {
-    Waiting {
-        address,
-        entry: InboxEntry {
-            cursor: InboxCursor(fact.position),
-            guid: message.guid,
-            kind: message.kind,
-            client_timestamp: message.client_timestamp,
-            server_timestamp: fact.metadata.at,
-            source: message.source,
-            destination: message.destination,
-            urgent: message.urgent,
-            story: message.story,
-            updated_pni: message.updated_pni,
-        },
-        content: message.content,
-        share: message.share,
-    }
-}
-
 #[async_trait]
 impl ReadModel for Inbox {
     const NAME: &'static str = "inbox";
     const VERSION: u32 = 1;
     const FAMILIES: &'static [Family] = &[Family::Mailbox, Family::Account];
     const TABLES: &'static [&'static str] = &[TABLE];
+    /// Most messages go within a few hundredths of a second, to whoever is connected.
+    const PACE: Duration = Duration::from_millis(50);
 
     type Changes = Changes;
 

@@ -5,9 +5,10 @@ mod query;
 mod row;
 
 use bytes::Bytes;
+use events::codec::{AnyEvent, Fact};
 use events::ids::DeviceAddress;
-use events::mailbox::{EnvelopeKind, MessageSource, Share};
-use events::{MessageGuid, Pni, Position, ServiceId, Timestamp};
+use events::mailbox::{EnvelopeKind, MailboxEvent, MessageQueued, MessageSource, Share};
+use events::{MessageGuid, PayloadRef, Pni, Position, ServiceId, Timestamp};
 
 pub(crate) use apply::Inbox;
 pub use query::InboxQueries;
@@ -75,12 +76,51 @@ pub struct InboxPage {
     pub more: bool,
 }
 
-/// A row.
+/// A message as its event tells it, whether or not the read model shows it yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Waiting {
-    address: DeviceAddress,
-    entry: InboxEntry,
-    content: Option<events::PayloadRef>,
+pub struct Arrival {
+    /// Whose it is.
+    pub address: DeviceAddress,
+    /// What is known of it beside its content.
+    pub entry: InboxEntry,
+    /// Where its content is.
+    pub content: Option<PayloadRef>,
     /// Which part of the content is the device's, if not all of it.
-    share: Option<Share>,
+    pub share: Option<Share>,
+}
+
+impl Arrival {
+    /// What a message's event tells; `None` for any other event.
+    pub fn of(fact: &Fact) -> Option<Self> {
+        let AnyEvent::Mailbox(MailboxEvent::MessageQueued(message)) = &fact.event else {
+            return None;
+        };
+        Some(Self::new(fact, fact.stream.as_mailbox()?, message))
+    }
+
+    fn new(fact: &Fact, address: DeviceAddress, message: &MessageQueued) -> Self {
+        Self {
+            address,
+            entry: InboxEntry {
+                cursor: InboxCursor(fact.position),
+                guid: message.guid,
+                kind: message.kind,
+                client_timestamp: message.client_timestamp,
+                server_timestamp: fact.metadata.at,
+                source: message.source,
+                destination: message.destination,
+                urgent: message.urgent,
+                story: message.story,
+                updated_pni: message.updated_pni,
+            },
+            content: message.content,
+            share: message.share,
+        }
+    }
+
+    /// How many bytes of content are delivered.
+    pub fn delivered(&self) -> u32 {
+        let length = self.content.map_or(0, |content| content.length);
+        self.share.map_or(length, |share| share.delivered(length))
+    }
 }

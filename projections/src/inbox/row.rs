@@ -1,4 +1,4 @@
-//! Waiting messages as rows.
+//! Arrival messages as rows.
 
 use events::ids::DeviceAddress;
 use events::mailbox::{EnvelopeKind, MessageSource};
@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
-use super::{InboxCursor, InboxEntry, Waiting};
+use super::{Arrival, InboxCursor, InboxEntry};
 use crate::columns::{
     BoxError, column, device, device_column, generation_column, get, kind_column, service_id,
     timestamp,
@@ -100,13 +100,13 @@ pub(super) async fn remove(
 /// Inserts these messages, except where the mailbox has one of the same guid.
 pub(super) async fn insert(
     connection: &mut PgConnection,
-    rows: &[&Waiting],
+    rows: &[&Arrival],
 ) -> Result<(), sqlx::Error> {
     if rows.is_empty() {
         return Ok(());
     }
-    let source = |row: &Waiting| row.entry.source;
-    let source_id = |row: &Waiting| source(row).map(|it| it.service_id);
+    let source = |row: &Arrival| row.entry.source;
+    let source_id = |row: &Arrival| source(row).map(|it| it.service_id);
     sqlx::query(
         "INSERT INTO inbox_v1 (position, client_timestamp, server_timestamp, generation, aci, guid, destination,
                                source, payload, updated_pni, payload_length, device, kind, destination_kind,
@@ -147,12 +147,12 @@ fn integer(bytes: u32) -> i32 {
 }
 
 /// How many bytes the device gets; 0 without any content.
-fn length(row: &Waiting) -> i32 {
+fn length(row: &Arrival) -> i32 {
     let length = row.content.map_or(0, |content| content.length);
     integer(row.share.map_or(length, |share| share.delivered(length)))
 }
 
-impl CopyRow for Waiting {
+impl CopyRow for Arrival {
     const COLUMNS: &'static [&'static str] = &[
         "position",
         "client_timestamp",

@@ -77,12 +77,12 @@ impl Entity for Stock {
         self.holder
     }
 
-    fn patched(mut self, patch: StockPatch) -> Option<Self> {
+    fn patch(&mut self, patch: StockPatch) -> bool {
         match patch {
             StockPatch::Uploaded(kind, page) => *self.page(kind) = page,
             StockPatch::Rotated(key) => self.signed = Some(key),
             StockPatch::LastResort(record) => self.last_resort = Some(record),
-            StockPatch::Dropped => self = Self::empty(self.holder),
+            StockPatch::Dropped => *self = Self::empty(self.holder),
             StockPatch::Taken(kind, id, index) => {
                 let page = self.page(kind);
                 if page.id == Some(id) {
@@ -91,7 +91,7 @@ impl Entity for Stock {
                 }
             }
         }
-        Some(self)
+        true
     }
 }
 

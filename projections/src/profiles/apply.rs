@@ -64,7 +64,7 @@ impl Entity for Version {
         self.key
     }
 
-    fn patched(mut self, patch: Patch) -> Option<Self> {
+    fn patch(&mut self, patch: Patch) -> bool {
         match patch {
             Patch::Set(revision, fields, commitment) => {
                 self.written = Some(revision);
@@ -72,12 +72,12 @@ impl Entity for Version {
                 self.commitment = commitment;
             }
             Patch::Avatar(avatar) => self.avatar = avatar,
-            Patch::Dropped => self = Self::empty(self.key),
+            Patch::Dropped => *self = Self::empty(self.key),
             Patch::Commitment(commitment) => {
                 self.commitment.get_or_insert(commitment);
             }
         }
-        Some(self)
+        true
     }
 }
 

@@ -52,13 +52,13 @@ impl Entity for VerificationSession {
         self.id
     }
 
-    fn patched(mut self, Step { position, at, what }: Step) -> Option<Self> {
+    fn patch(&mut self, Step { position, at, what }: Step) -> bool {
         if position > self.as_of {
             self.as_of = position;
             self.last_action_at = at;
             self.step(what, at);
         }
-        Some(self)
+        true
     }
 }
 

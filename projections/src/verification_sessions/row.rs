@@ -33,8 +33,8 @@ fn proofs(row: &PgRow, column: &str) -> Result<Vec<Proof>, BoxError> {
 pub(super) fn read(row: &PgRow) -> Result<VerificationSession, BoxError> {
     Ok(VerificationSession {
         id: SessionId::from_uuid(get(row, "session")?),
-        number: get::<Option<String>>(row, "number")?
-            .map(E164::try_from)
+        number: get::<Option<&str>>(row, "number")?
+            .map(E164::stored)
             .transpose()?,
         pni: Pni::from_uuid(get(row, "pni")?),
         required: proofs(row, "required")?,

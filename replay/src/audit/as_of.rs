@@ -50,12 +50,14 @@ pub async fn as_of(
     for model in MODELS.iter().filter(|model| !counts_elsewhere(**model)) {
         let projection = model.projection();
         let families = projection.families();
+        let mut transaction = environment.database.begin().await?;
+        let parked = subscription::parked(&mut transaction, model.name()).await?;
         let facts: Vec<&Fact> = facts
             .iter()
             .map(AsRef::as_ref)
             .filter(|fact| families.contains(&fact.stream.family()))
+            .filter(|fact| !parked.contains(&fact.position))
             .collect();
-        let mut transaction = environment.database.begin().await?;
         fold(&mut transaction, *model, &facts).await?;
         for table in projection.tables() {
             tables.push((*table, rows(&mut transaction, table).await?));

@@ -16,7 +16,8 @@ use events::personal::SubjectKeys;
 use events::ports::{Clock, Entropy};
 use events::store::PayloadStore;
 use events::{
-    Actor, Append, AppendError, Appended, EventId, EventStore, Position, RequestId, Timestamp,
+    Actor, Append, AppendError, Appended, EventId, EventStore, Family, Payload, Position,
+    RequestId, Timestamp,
 };
 use uuid::Uuid;
 
@@ -202,6 +203,7 @@ impl Executor {
         let append = encode::encode(self, &mut writes, context)
             .await
             .map_err(|Unavailable(source)| Failure::Unavailable(source))?;
+        self.payloads.keep_at_hand(&messages(&append)).await;
         let appended = match self.append(append).await {
             Ok(appended) => appended,
             Err(AppendError::WrongRevision { .. }) => return Ok(Tried::Beaten),
@@ -251,4 +253,14 @@ impl Executor {
         let share = event_id::share(context.request, attempt);
         tokio::time::sleep(longest.mul_f64(share)).await;
     }
+}
+
+/// The contents of messages, which are delivered a moment later if their device is connected.
+fn messages(append: &Append) -> Vec<Payload> {
+    let mailboxes = append
+        .writes
+        .iter()
+        .filter(|write| write.stream.family() == Family::Mailbox);
+    let events = mailboxes.flat_map(|write| &write.events);
+    events.flat_map(|event| &event.payloads).cloned().collect()
 }

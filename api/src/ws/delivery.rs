@@ -3,21 +3,22 @@
 
 use std::collections::VecDeque;
 use std::future::pending;
-use std::pin::Pin;
+use std::panic::resume_unwind;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use events::Position;
-use futures::FutureExt as _;
 use futures::future::OptionFuture;
-use projections::inbox::{InboxCursor, InboxMessage, InboxPage};
+use projections::inbox::{Arrival, InboxCursor, InboxMessage, InboxPage};
 use prost::Message as _;
 use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinHandle};
+use tokio_util::task::TaskTracker;
 use tracing::{debug, error, warn};
 
 use crate::http::problem::chain;
-use crate::ws::desk::{Desk, Flush, Sent};
+use crate::ws::desk::{Desk, Sent};
 use crate::ws::ending::Ending;
 use crate::ws::hub::Connection;
 use crate::ws::mailbox::{Mailbox, MailboxUnavailable, NotAcknowledged, delivered, envelope};
@@ -32,7 +33,15 @@ const SUCCESSION: Duration = Duration::from_secs(1);
 /// How long the last acknowledgements may take to be stored when a session ends.
 const SETTLEMENT: Duration = Duration::from_secs(5);
 
-type Flushing = Pin<Box<dyn Future<Output = (Flush, Result<(), NotAcknowledged>)> + Send>>;
+/// So often is tried again what the database did not answer, and so long after the first time; then twice as long.
+const ATTEMPTS: u32 = 6;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Acknowledgements are stored by a task of their own, whatever else the session waits for.
+type Flushing = JoinHandle<Result<(), NotAcknowledged>>;
+
+/// A device that has nothing left from before acknowledges one message at a time. Those of so long are stored together.
+const GATHER: Duration = Duration::from_millis(20);
 
 /// The delivery of one session.
 pub(crate) struct Delivery<M, W> {
@@ -51,6 +60,8 @@ pub(crate) struct Delivery<M, W> {
     page: VecDeque<InboxMessage>,
     /// Where the backlog ends, until the client has been told that it is done with it.
     backlog: Option<Position>,
+    /// Whoever has paged everything up to here has heard of all that came since.
+    heard_since: Position,
     flushing: Option<Flushing>,
 }
 
@@ -66,6 +77,7 @@ impl<M: Mailbox + 'static, W: Wire> Delivery<M, W> {
             wanted: Position::START,
             page: VecDeque::new(),
             backlog: None,
+            heard_since: Position::START,
             flushing: None,
         }
     }
@@ -120,6 +132,7 @@ impl<M: Mailbox + 'static, W: Wire> Delivery<M, W> {
         let signals = *connection.signals.borrow_and_update();
         self.wanted = present.head.max(signals.queued);
         self.backlog = Some(present.head);
+        self.heard_since = present.head;
         Ok(present.authentic && signals.revoked <= Some(present.head))
     }
 
@@ -131,7 +144,11 @@ impl<M: Mailbox + 'static, W: Wire> Delivery<M, W> {
     ) -> Result<(), Ending> {
         self.flush_if_due();
         if self.page.is_empty() && self.cursor < self.wanted {
-            return self.load_page().await.map_err(|error| unavailable(&error));
+            let loaded = match self.arrived(connection) {
+                Some(arrivals) => self.load_arrivals(&arrivals).await,
+                None => self.load_page().await,
+            };
+            return loaded.map_err(|error| unavailable(&error));
         }
         let room = self.desk.room();
         if self
@@ -148,7 +165,7 @@ impl<M: Mailbox + 'static, W: Wire> Delivery<M, W> {
         }
         let flushed: OptionFuture<_> = self.flushing.as_mut().into();
         tokio::select! {
-            Some((flush, outcome)) = flushed => self.flushed(flush, outcome)?,
+            Some(stored) = flushed => self.flushed(stored)?,
             () = self.desk.answered.notified() => {}
             changed = connection.signals.changed() => {
                 changed.map_err(|_| Ending::ShuttingDown)?;
@@ -159,18 +176,48 @@ impl<M: Mailbox + 'static, W: Wire> Delivery<M, W> {
         Ok(())
     }
 
+    /// The messages that came since, if none is missing.
+    fn arrived(&self, connection: &Connection) -> Option<Vec<Arrival>> {
+        if self.cursor < self.heard_since {
+            return None;
+        }
+        connection.arrivals.behind(self.cursor, PAGE)
+    }
+
+    /// Takes messages from their events. The inbox may not show them yet.
+    async fn load_arrivals(&mut self, arrivals: &[Arrival]) -> Result<(), MailboxUnavailable> {
+        let mut trouble = Trouble::default();
+        let messages = loop {
+            match self.mailbox.contents(arrivals).await {
+                Ok(messages) => break messages,
+                Err(error) => trouble.wait_out(error).await?,
+            }
+        };
+        if let Some(last) = arrivals.last() {
+            self.cursor = self.cursor.max(last.entry.cursor.0);
+        }
+        self.page = messages.into();
+        Ok(())
+    }
+
     async fn load_page(&mut self) -> Result<(), MailboxUnavailable> {
         let caught_up = self.mailbox.caught_up(self.wanted).await;
         if !caught_up {
             warn!(wanted = %self.wanted, "the inbox lags behind; delivering what it shows");
         }
+        let mut trouble = Trouble::default();
         // Messages whose content is erased were acknowledged on another socket, or have expired.
         let InboxPage {
             messages,
             reached,
             more,
             erased: _,
-        } = self.mailbox.page(self.cursor, PAGE).await?;
+        } = loop {
+            match self.mailbox.page(self.cursor, PAGE).await {
+                Ok(page) => break page,
+                Err(error) => trouble.wait_out(error).await?,
+            }
+        };
         if let Some(InboxCursor(reached)) = reached {
             self.cursor = self.cursor.max(reached);
         }
@@ -268,41 +315,25 @@ impl<M: Mailbox + 'static, W: Wire> Delivery<M, W> {
     /// Starts to store acknowledgements, unless some are on their way already.
     fn flush_if_due(&mut self) {
         if self.flushing.is_none() {
-            self.flushing = self
-                .desk
-                .take_acknowledged()
-                .map(|flush| self.storing(flush));
+            let gather = if self.backlog.is_some() {
+                Duration::ZERO
+            } else {
+                GATHER
+            };
+            self.flushing = self.desk.has_acknowledged().then(|| {
+                let storing = store(Arc::clone(&self.mailbox), Arc::clone(&self.desk), gather);
+                TaskTracker::new().spawn(storing)
+            });
         }
-    }
-
-    fn storing(&self, flush: Flush) -> Flushing {
-        let mailbox = Arc::clone(&self.mailbox);
-        async move {
-            let outcome = mailbox.acknowledge(flush.messages.clone()).await;
-            (flush, outcome)
-        }
-        .boxed()
     }
 
     fn flushed(
         &mut self,
-        flush: Flush,
-        outcome: Result<(), NotAcknowledged>,
+        stored: Result<Result<(), NotAcknowledged>, JoinError>,
     ) -> Result<(), Ending> {
         self.flushing = None;
-        match outcome {
-            Ok(()) => {
-                self.desk.stored(&flush);
-                Ok(())
-            }
-            Err(NotAcknowledged::Later(wait)) => {
-                let retry = self.storing(flush);
-                self.flushing =
-                    Some(async move { tokio::time::sleep(wait).then(|()| retry).await }.boxed());
-                Ok(())
-            }
-            Err(error @ NotAcknowledged::Failed(_)) => Err(unavailable(&error)),
-        }
+        let outcome = stored.unwrap_or_else(|failed| resume_unwind(failed.into_panic()));
+        outcome.map_err(|error| unavailable(&error))
     }
 
     /// Stores what is left of the acknowledgements, so that the device does not get these messages again.
@@ -313,8 +344,8 @@ impl<M: Mailbox + 'static, W: Wire> Delivery<M, W> {
                 let Some(flushing) = self.flushing.as_mut() else {
                     return;
                 };
-                let (flush, outcome) = flushing.await;
-                if self.flushed(flush, outcome).is_err() {
+                let stored = flushing.await;
+                if self.flushed(stored).is_err() {
                     return;
                 }
             }
@@ -324,6 +355,48 @@ impl<M: Mailbox + 'static, W: Wire> Delivery<M, W> {
                 "acknowledgements were not stored within {SETTLEMENT:?}; these messages will be delivered again"
             );
         }
+    }
+}
+
+/// Stores the acknowledgements that there are after a while, if need be a little later.
+async fn store<M: Mailbox>(
+    mailbox: Arc<M>,
+    desk: Arc<Desk>,
+    gather: Duration,
+) -> Result<(), NotAcknowledged> {
+    tokio::time::sleep(gather).await;
+    let Some(flush) = desk.take_acknowledged() else {
+        return Ok(());
+    };
+    let mut trouble = Trouble::default();
+    loop {
+        match mailbox.acknowledge(flush.messages.clone()).await {
+            Ok(()) => {
+                desk.stored(&flush);
+                return Ok(());
+            }
+            Err(NotAcknowledged::Later(wait)) => tokio::time::sleep(wait).await,
+            Err(error @ NotAcknowledged::Failed(_)) => trouble.wait_out(error).await?,
+        }
+    }
+}
+
+/// A session outlives a database that is away for a few seconds.
+#[derive(Default)]
+struct Trouble {
+    attempts: u32,
+}
+
+impl Trouble {
+    /// Waits before the next attempt, or gives the error back after the last one.
+    async fn wait_out<E: std::error::Error + 'static>(&mut self, error: E) -> Result<(), E> {
+        self.attempts += 1;
+        if self.attempts == ATTEMPTS {
+            return Err(error);
+        }
+        warn!(cause = %chain(&error), "the mailbox cannot be served; trying again");
+        tokio::time::sleep(PAUSE * 2_u32.pow(self.attempts - 1)).await;
+        Ok(())
     }
 }
 

@@ -109,6 +109,11 @@ impl Desk {
         }
     }
 
+    /// Whether acknowledgements wait.
+    pub(crate) fn has_acknowledged(&self) -> bool {
+        !self.state().acknowledged.is_empty()
+    }
+
     /// Takes acknowledgements that wait, if any do.
     pub(crate) fn take_acknowledged(&self) -> Option<Flush> {
         let mut state = self.state();

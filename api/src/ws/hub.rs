@@ -1,7 +1,8 @@
 //! The devices that are connected to this node, and what they have to be told at once.
 //!
-//! The hub holds no messages: a device's session is woken, and reads its inbox. It follows the log ([`Hub::observe`]), so
-//! it hears of what other nodes stored, too. Only ephemeral messages, which are no facts, go through it as they are.
+//! The hub follows the log ([`Hub::observe`]), so it hears of what other nodes stored, too. It wakes a device's session, and
+//! keeps what the newest messages' events say for it: a session that has delivered all that waited need not ask the inbox for
+//! them. Contents do not go through it, but those of ephemeral messages, which are no facts.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,13 +13,14 @@ use events::account::AccountEvent;
 use events::codec::Fact;
 use events::ids::DeviceAddress;
 use events::mailbox::MailboxEvent;
-use events::values::hashes::LinkTokenHash;
 use events::{Aci, AnyEvent, DeviceId, Generation, Position, StreamId};
+use projections::inbox::Arrival;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::limits::socket as limits;
 use crate::ports::{Neighbours, NoNeighbours};
-use crate::ws::watch::{Turn, Turns, Watch, Watchers};
+use crate::ws::arrivals::Arrivals;
+use crate::ws::watch::{Watch, Watchers};
 
 /// The connected devices. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -29,7 +31,6 @@ struct Board {
     next: AtomicU64,
     neighbours: Arc<dyn Neighbours>,
     watchers: Watchers,
-    turns: Turns,
 }
 
 /// A socket, as the hub knows it.
@@ -40,6 +41,7 @@ struct Entry {
     /// Whether messages are delivered to it. One socket of a device at a time has them.
     consumer: bool,
     signals: watch::Sender<Signals>,
+    arrivals: Arrivals,
     ephemeral: mpsc::Sender<Bytes>,
     settled: watch::Sender<bool>,
     /// Who took over on another node and waits until this socket has settled.
@@ -64,6 +66,8 @@ pub struct Connection {
     socket: u64,
     /// What the session has to know at once.
     pub signals: watch::Receiver<Signals>,
+    /// The newest messages. All that were queued since it connected are among them, or were.
+    pub(crate) arrivals: Arrivals,
     /// Ephemeral messages: encoded envelopes.
     pub ephemeral: mpsc::Receiver<Bytes>,
     settled: watch::Sender<bool>,
@@ -90,7 +94,6 @@ impl Hub {
             next: AtomicU64::default(),
             neighbours,
             watchers: Watchers::default(),
-            turns: Turns::default(),
         }))
     }
 
@@ -100,12 +103,14 @@ impl Hub {
         let (ephemeral, from_hub) = mpsc::channel(limits::EPHEMERAL);
         let signals = watch::Sender::new(Signals::default());
         let settled = watch::Sender::new(false);
+        let arrivals = Arrivals::default();
         let entry = Entry {
             socket,
             device: address.device,
             generation: address.generation,
             consumer,
             signals: signals.clone(),
+            arrivals: arrivals.clone(),
             ephemeral,
             settled: settled.clone(),
             successor: None,
@@ -130,6 +135,7 @@ impl Hub {
             aci: address.aci,
             socket,
             signals: signals.subscribe(),
+            arrivals,
             ephemeral: from_hub,
             settled,
             predecessor,
@@ -169,11 +175,6 @@ impl Hub {
     /// Waits for what happens in a stream from now on, whichever node stores it. Messages that are queued do not count.
     pub(crate) fn watch(&self, stream: StreamId) -> Watch {
         self.0.watchers.watch(stream)
-    }
-
-    /// Takes the turn of waiting for a linking token from whoever has it on this node.
-    pub(crate) fn latest(&self, token: LinkTokenHash) -> Turn {
-        self.0.turns.take(token)
     }
 
     /// Passes an ephemeral message on to wherever the device is connected, if it is and keeps up.
@@ -243,6 +244,9 @@ fn wake(accounts: &HashMap<Aci, Vec<Entry>>, fact: &Fact) {
     for entry in
         entries.filter(|entry| entry.consumer && entry.is_of(address.device, address.generation))
     {
+        if let Some(arrival) = Arrival::of(fact) {
+            entry.arrivals.add(arrival);
+        }
         entry.signals.send_if_modified(|signals| {
             let news = fact.position > signals.queued;
             signals.queued = signals.queued.max(fact.position);

@@ -1,12 +1,15 @@
 //! The mailbox of a device, from read models and commands.
 
 use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
 use commands::Failure;
 use commands::command::NeverRefused;
 use commands::message::acknowledge::{Acknowledge, Delivered};
 use events::ids::DeviceAddress;
-use events::{Actor, Position};
-use projections::inbox::{InboxCursor, InboxPage, PageLimits};
+use events::mailbox::Share;
+use events::store::{PayloadSlice, PayloadsUnavailable};
+use events::{Actor, PayloadRef, Position};
+use projections::inbox::{Arrival, InboxCursor, InboxMessage, InboxPage, PageLimits};
 use projections::{Model, QueryError};
 
 use crate::limits::socket as limits;
@@ -59,6 +62,32 @@ impl Mailbox for Inbox {
             .await?)
     }
 
+    async fn contents(
+        &self,
+        arrivals: &[Arrival],
+    ) -> Result<Vec<InboxMessage>, MailboxUnavailable> {
+        let wanted: Vec<_> = arrivals.iter().flat_map(slices).collect();
+        let found = if wanted.is_empty() {
+            Vec::new()
+        } else {
+            self.api.payloads.fetch(&wanted).await?
+        };
+        let mut found = found.into_iter();
+        let message = |arrival: &Arrival| {
+            let parts: Vec<_> = found.by_ref().take(slices(arrival).count()).collect();
+            let content = match &parts[..] {
+                [] => None,
+                [whole] => Some(whole.clone()?),
+                parts => Some(shared(parts)?),
+            };
+            Some(InboxMessage {
+                entry: arrival.entry.clone(),
+                content,
+            })
+        };
+        Ok(arrivals.iter().filter_map(message).collect())
+    }
+
     async fn acknowledge(&self, messages: Vec<Delivered>) -> Result<(), NotAcknowledged> {
         let context = self
             .api
@@ -78,8 +107,47 @@ impl Mailbox for Inbox {
     }
 }
 
+/// The parts of a message's payload that make its content: none, all of it, or the two of a share.
+fn slices(arrival: &Arrival) -> impl Iterator<Item = PayloadSlice> {
+    let slice = |PayloadRef { id, .. }, offset, length| PayloadSlice { id, offset, length };
+    let slices = match (arrival.content, arrival.share) {
+        (None, _) => [None, None],
+        (Some(content), None) => [Some(slice(content, 0, content.length)), None],
+        (
+            Some(content),
+            Some(Share {
+                key_material,
+                common,
+            }),
+        ) => [
+            Some(slice(content, key_material, Share::KEY_MATERIAL)),
+            Some(slice(
+                content,
+                common,
+                content.length.saturating_sub(common),
+            )),
+        ],
+    };
+    slices.into_iter().flatten()
+}
+
+/// What is delivered of a message to many; `None` if it is erased.
+fn shared(parts: &[Option<Bytes>]) -> Option<Bytes> {
+    let mut content = BytesMut::from(&[Share::VERSION][..]);
+    for part in parts {
+        content.extend_from_slice(part.as_ref()?);
+    }
+    Some(content.freeze())
+}
+
 fn failed(error: Failure<NeverRefused>) -> NotAcknowledged {
     NotAcknowledged::Failed(Box::new(error))
+}
+
+impl From<PayloadsUnavailable> for MailboxUnavailable {
+    fn from(error: PayloadsUnavailable) -> Self {
+        Self(Box::new(error))
+    }
 }
 
 impl From<QueryError> for MailboxUnavailable {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use commands::message::acknowledge::Delivered;
 use events::Position;
 use events::mailbox::MessageSource;
-use projections::inbox::{InboxEntry, InboxPage};
+use projections::inbox::{Arrival, InboxEntry, InboxMessage, InboxPage};
 
 use crate::ws::frame::Envelope;
 
@@ -22,6 +22,10 @@ pub(crate) trait Mailbox: Send + Sync {
 
     /// What waits behind `after`: not more than fits into `bytes` of content, or one message.
     async fn page(&self, after: Position, bytes: usize) -> Result<InboxPage, MailboxUnavailable>;
+
+    /// Messages with their contents, as far as these are not erased.
+    async fn contents(&self, arrivals: &[Arrival])
+    -> Result<Vec<InboxMessage>, MailboxUnavailable>;
 
     /// Records that the device has these messages.
     async fn acknowledge(&self, messages: Vec<Delivered>) -> Result<(), NotAcknowledged>;

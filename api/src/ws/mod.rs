@@ -1,5 +1,6 @@
 //! The WebSocket: requests in both directions over one connection, and the delivery of messages.
 
+mod arrivals;
 mod delivery;
 pub(crate) mod desk;
 pub(crate) mod ending;

@@ -4,10 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use events::codec::Fact;
-use events::values::hashes::LinkTokenHash;
 use events::{Position, StreamId};
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 /// The streams that somebody on this node waits for. Cheap to clone; all clones are one.
 #[derive(Clone, Default)]
@@ -55,65 +53,6 @@ impl Watch {
             Ok(()) => *news.borrow_and_update(),
             // The sender stays as long as somebody waits.
             Err(_) => std::future::pending().await,
-        }
-    }
-}
-
-/// Who waits last for something waits alone. Cheap to clone; all clones are one.
-#[derive(Clone, Default)]
-pub(crate) struct Turns(Arc<Mutex<HashMap<LinkTokenHash, (u64, CancellationToken)>>>);
-
-/// A turn, which lasts until somebody takes the next one, or this is dropped.
-pub(crate) struct Turn {
-    turns: Turns,
-    of: LinkTokenHash,
-    number: u64,
-    taken: CancellationToken,
-}
-
-impl Turns {
-    /// Ends the turn of whoever waits for the same.
-    pub(crate) fn take(&self, of: LinkTokenHash) -> Turn {
-        let taken = CancellationToken::new();
-        let mut all = self.all();
-        let number = match all.get(&of) {
-            Some((number, earlier)) => {
-                earlier.cancel();
-                number + 1
-            }
-            None => 0,
-        };
-        all.insert(of, (number, taken.clone()));
-        Turn {
-            turns: self.clone(),
-            of,
-            number,
-            taken,
-        }
-    }
-
-    fn all(&self) -> MutexGuard<'_, HashMap<LinkTokenHash, (u64, CancellationToken)>> {
-        self.0
-            .lock()
-            .expect("nothing panics while it holds the turns")
-    }
-}
-
-impl Turn {
-    /// Waits until somebody takes the next turn.
-    pub(crate) async fn taken(&self) {
-        self.taken.cancelled().await;
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        let mut all = self.turns.all();
-        if all
-            .get(&self.of)
-            .is_some_and(|(number, _)| *number == self.number)
-        {
-            all.remove(&self.of);
         }
     }
 }

@@ -15,9 +15,11 @@ use async_trait::async_trait;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
+use bytes::Bytes;
 use events::ids::DeviceAddress;
+use events::meeting::{MeetingsUnavailable, Place};
 use events::values::hashes::LinkTokenHash;
-use events::{Position, StreamId};
+use events::{Aci, Position, StreamId};
 use http::StatusCode;
 use projections::devices::Device;
 use projections::{Model, QueryError};
@@ -83,6 +85,33 @@ impl Search for Linked {
     }
 }
 
+/// Whose turn it is to wait for a token: that of the last who asked, on whichever node.
+struct Turn {
+    place: Place,
+    name: [u8; 16],
+}
+
+impl Turn {
+    async fn take(
+        api: &Api,
+        aci: Aci,
+        token: LinkTokenHash,
+        Timeout { timeout }: Timeout,
+    ) -> Result<Self, MeetingsUnavailable> {
+        let token = BASE64_URL_SAFE_NO_PAD.encode(token.as_ref());
+        let turn = Self {
+            place: Place::new(
+                "turn to wait for a linked device",
+                &format!("{aci}/{token}"),
+            ),
+            name: api.entropy.bytes(),
+        };
+        let name = Bytes::copy_from_slice(&turn.name);
+        api.meetings.leave(turn.place, name, 2 * timeout).await?;
+        Ok(turn)
+    }
+}
+
 pub(crate) async fn handler(
     State(api): State<Api>,
     caller: Authenticated,
@@ -106,10 +135,14 @@ pub(crate) async fn handler(
         mailbox: api.hub.watch(StreamId::mailbox(caller.address)),
         api: api.clone(),
     };
-    let turn = api.hub.latest(token);
+    let mine = Turn::take(&api, caller.address.aci, token, timeout);
+    let mine = mine.await.map_err(|error| Problem::unavailable(&error))?;
     let found = tokio::select! {
         found = wait(&api, timeout, linked) => found?,
-        () = turn.taken() => None,
+        displaced = api.meetings.replaced(mine.place, &mine.name) => {
+            displaced.map_err(|error| Problem::unavailable(&error))?;
+            None
+        }
     };
     Ok(match found {
         Some(device) => Json(DeviceResponse::from(device)).into_response(),

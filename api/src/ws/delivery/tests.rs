@@ -90,6 +90,18 @@ impl Mailbox for Shelf {
         })
     }
 
+    async fn contents(
+        &self,
+        arrivals: &[Arrival],
+    ) -> Result<Vec<InboxMessage>, MailboxUnavailable> {
+        let messages = self.messages.lock().unwrap();
+        let there = |arrival: &Arrival| {
+            let mut messages = messages.iter();
+            messages.find(|message| message.entry.cursor == arrival.entry.cursor)
+        };
+        Ok(arrivals.iter().filter_map(there).cloned().collect())
+    }
+
     async fn acknowledge(&self, messages: Vec<Delivered>) -> Result<(), NotAcknowledged> {
         if let Some(refusal) = self.refusals.lock().unwrap().pop() {
             return Err(refusal);

@@ -6,7 +6,7 @@ use events::{
 };
 use uuid::Uuid;
 
-fn address(device: u32, generation: u32) -> DeviceAddress {
+pub(in crate::ws) fn address(device: u32, generation: u32) -> DeviceAddress {
     DeviceAddress {
         aci: Aci::from_random([1; 16]),
         device: DeviceId::try_from(device).unwrap(),
@@ -32,7 +32,7 @@ pub(in crate::ws) fn fact(position: u64, stream: StreamId, event: AnyEvent) -> F
     }
 }
 
-fn queued(position: u64, to: DeviceAddress) -> Fact {
+pub(in crate::ws) fn queued(position: u64, to: DeviceAddress) -> Fact {
     let message = MessageQueued {
         guid: MessageGuid::from_random([0; 16]),
         kind: EnvelopeKind::Ciphertext,

@@ -126,6 +126,23 @@ impl MeetingPlaces {
         }
     }
 
+    /// Looks at a place whenever something may have happened there, until that is what is wanted.
+    async fn wait_for<T>(
+        &self,
+        place: Place,
+        wanted: impl Fn(Option<Bytes>) -> Option<T> + Send,
+    ) -> Result<T, MeetingsUnavailable> {
+        let waiting = self.wait(place);
+        loop {
+            let mut rung = pin!(waiting.bell.notified());
+            rung.as_mut().enable(); // before looking, so that nothing falls in between
+            if let Some(found) = wanted(self.look(place).await?) {
+                return Ok(found);
+            }
+            let _ = tokio::time::timeout(LOOK_AGAIN, rung).await;
+        }
+    }
+
     async fn look(&self, place: Place) -> Result<Option<Bytes>, MeetingsUnavailable> {
         let thing: Option<Vec<u8>> = sqlx::query_scalar(
             "SELECT thing FROM live.meetings WHERE place = $1 AND until > now() AND thing IS NOT NULL",
@@ -205,15 +222,12 @@ impl Meetings for MeetingPlaces {
     }
 
     async fn find(&self, place: Place) -> Result<Bytes, MeetingsUnavailable> {
-        let waiting = self.wait(place);
-        loop {
-            let mut rung = pin!(waiting.bell.notified());
-            rung.as_mut().enable(); // before looking, so that nothing falls in between
-            if let Some(thing) = self.look(place).await? {
-                return Ok(thing);
-            }
-            let _ = tokio::time::timeout(LOOK_AGAIN, rung).await;
-        }
+        self.wait_for(place, |thing| thing).await
+    }
+
+    async fn replaced(&self, place: Place, thing: &[u8]) -> Result<(), MeetingsUnavailable> {
+        let differs = |there: Option<Bytes>| (there.as_deref() != Some(thing)).then_some(());
+        self.wait_for(place, differs).await
     }
 
     async fn close(&self, place: Place) -> Result<(), MeetingsUnavailable> {

@@ -82,6 +82,8 @@ pub enum Incoming {
         /// The envelope.
         envelope: Bytes,
     },
+    /// A node that is dead had a socket of this device. One node hears of it.
+    Orphaned(DeviceAddress),
 }
 
 /// A node that is not running yet.
@@ -310,6 +312,9 @@ impl Speaker<'_> {
             self.mine.remove(&(by.aci, by.device));
             deliver(Incoming::Displaced { by, socket });
         }
-        tables::sweep(database, timing.dead, timing.absent).await
+        for device in tables::sweep(database, timing.dead, timing.absent).await? {
+            deliver(Incoming::Orphaned(device));
+        }
+        Ok(())
     }
 }

@@ -6,13 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use events::ids::DeviceAddress;
 use events::{Aci, DeviceId, Generation};
+use locks::Task;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, PgExecutor, Postgres, Row as _, Transaction};
 use uuid::Uuid;
-
-/// Whoever claims or reconciles holds this lock to the end of its transaction, so that of two claims on one device the
-/// later one sees the earlier. "Live" in ASCII.
-const TURN: i64 = 0x4c69_7665;
 
 /// The channel on which a node is told that something waits for it.
 pub(crate) fn channel(node: Uuid) -> String {
@@ -80,15 +77,12 @@ fn socket(row: &PgRow) -> Result<Option<u64>, sqlx::Error> {
         .transpose()
 }
 
-/// Waits for the turn to claim, which lasts as long as the transaction.
+/// Waits for the turn to claim or reconcile, which lasts as long as the transaction: of two claims on one device the later
+/// one sees the earlier.
 pub(crate) async fn take_turn(
     transaction: &mut Transaction<'_, Postgres>,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("SELECT pg_advisory_xact_lock($1)")
-        .bind(TURN)
-        .execute(&mut **transaction)
-        .await?;
-    Ok(())
+    locks::wait_in(transaction, Task::Claim).await
 }
 
 /// Those of these devices that a living other node has.
@@ -253,27 +247,27 @@ pub(crate) async fn beat(executor: impl PgExecutor<'_>, node: Uuid) -> Result<bo
     .await
 }
 
-/// Clears away what dead nodes held, and envelopes that nobody fetched in time.
+/// Clears away what dead nodes held, and envelopes that nobody fetched in time; tells of which devices there was a socket.
 pub(crate) async fn sweep(
     executor: impl PgExecutor<'_>,
     dead: Duration,
     absent: Duration,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
+) -> Result<Vec<DeviceAddress>, sqlx::Error> {
+    let rows = sqlx::query(
         "WITH dead AS (
              DELETE FROM live.nodes WHERE seen < now() - make_interval(secs => $1) RETURNING node
-         ), sockets AS (
-             DELETE FROM live.sockets WHERE node IN (SELECT node FROM dead)
+         ), parcels AS (
+             DELETE FROM live.parcels
+             WHERE node IN (SELECT node FROM dead)
+                OR envelope IS NOT NULL AND sent_at < now() - make_interval(secs => $2)
          )
-         DELETE FROM live.parcels
-         WHERE node IN (SELECT node FROM dead)
-            OR envelope IS NOT NULL AND sent_at < now() - make_interval(secs => $2)",
+         DELETE FROM live.sockets WHERE node IN (SELECT node FROM dead) RETURNING aci, device, generation",
     )
     .bind(seconds(dead))
     .bind(seconds(absent))
-    .execute(executor)
+    .fetch_all(executor)
     .await?;
-    Ok(())
+    rows.iter().map(address).collect()
 }
 
 /// Says again what the node holds, wherever nobody else has it; tells which devices somebody else has, in which life, and

@@ -295,7 +295,7 @@ async fn the_devices_of_a_silent_node_are_not_connected() {
     until(&database, &[device(1, 1)], 1).await;
     first.task.abort(); // like SIGKILL: it says nothing any more
     let asked = Connected::new(database.pool.clone(), short.absent);
-    let second = Running::start(&database, 2, short);
+    let mut second = Running::start(&database, 2, short);
     let gone = async {
         while !asked.among(&[device(1, 1)]).await.unwrap().is_empty() {
             tokio::task::yield_now().await;
@@ -313,5 +313,7 @@ async fn the_devices_of_a_silent_node_are_not_connected() {
     tokio::time::timeout(PATIENCE, gone)
         .await
         .expect("it is found out");
+    // Whoever wakes devices that left has to hear of it, too.
+    assert_eq!(second.next().await, Incoming::Orphaned(device(1, 1)));
     second.stop().await;
 }

@@ -56,7 +56,10 @@ pub(crate) async fn run(arguments: Dev) -> anyhow::Result<ExitCode> {
         None => {}
     }
 
-    let config = configuration(&arguments, &folder, &certificates, url, secrets);
+    let own = cluster
+        .as_ref()
+        .map_or(url, |cluster| cluster.socket_url(DATABASE));
+    let config = configuration(&arguments, &folder, &certificates, own, secrets);
     wiring::migrate(&config).await?;
     let lifecycle = Lifecycle::new();
     let doors = wiring::start(&config, true, &lifecycle).await?;

@@ -52,6 +52,7 @@ pub(crate) fn start(
 ) -> Hub {
     let hub = Arc::new(OnceCell::<Hub>::new());
     let receiver = Arc::clone(&hub);
+    let orphaned = leaving.clone();
     let (node, handle) = Node::new(Options {
         database: database.clone(),
         node: Uuid::from_bytes(entropy.bytes()),
@@ -62,6 +63,12 @@ pub(crate) fn start(
                 Incoming::Displaced { by, socket } => hub.displace(by, socket),
                 Incoming::Ephemeral { address, envelope } => {
                     hub.deliver_here(address, envelope);
+                }
+                Incoming::Orphaned(address) => {
+                    if let Some(leaving) = &orphaned {
+                        // An error means that the process ends; devices are woken by their next message.
+                        let _ = leaving.send(address);
+                    }
                 }
             }
         }),

@@ -133,23 +133,28 @@ pub(crate) fn note_leaving(
     let wakes = Wakes::new(database.clone(), Pauses::default());
     let token = lifecycle.workers.token.clone();
     lifecycle.workers.essential("leaving", async move {
-        let noting = async {
-            let mut devices: Vec<DeviceAddress> = Vec::new();
-            while left.recv_many(&mut devices, LEFT_AT_ONCE).await > 0 {
-                devices.sort_unstable();
-                devices.dedup();
-                if let Err(error) = wakes.left(&devices).await {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "devices that left are not noted: they are woken by their next message"
-                    );
-                }
-                devices.clear();
+        let mut devices: Vec<DeviceAddress> = Vec::new();
+        loop {
+            let came = left.recv_many(&mut devices, LEFT_AT_ONCE);
+            if token.run_until_cancelled(came).await.is_none() {
+                // The doors are closed: whoever left has been told of by now.
+                left.close();
+                left.recv_many(&mut devices, LEFT_AT_ONCE).await;
             }
-            std::future::pending::<()>().await;
-        };
-        token.run_until_cancelled(noting).await;
-        Ok(())
+            if devices.is_empty() {
+                token.cancelled().await;
+                return Ok(());
+            }
+            devices.sort_unstable();
+            devices.dedup();
+            if let Err(error) = wakes.left(&devices).await {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "devices that left are not noted: they are woken by their next message"
+                );
+            }
+            devices.clear();
+        }
     });
     sender
 }

@@ -43,7 +43,11 @@ use crate::{
 };
 
 /// Connections for reading streams, payloads and keys. The appender and each projection have one of their own.
-const LOG_CONNECTIONS: u32 = 8;
+const LOG_CONNECTIONS: u32 = 8 + LISTENERS;
+
+/// Connections that do nothing but listen: for appends of other nodes, for their progress, for what they hand this one, and for
+/// what is brought to meetings.
+const LISTENERS: u32 = 4;
 
 /// What needs the log needs.
 pub(crate) struct Store {

@@ -119,6 +119,14 @@ async fn nodes_deliver_to_each_others_sockets_and_a_device_has_one() {
     assert_eq!(closed(&mut on_second).await, Some(4401));
 }
 
+/// At how many places something waits for somebody.
+async fn meetings(installation: &Installation) -> i64 {
+    sqlx::query_scalar("SELECT count(*) FROM live.meetings WHERE thing IS NOT NULL")
+        .fetch_one(&installation.database.pool)
+        .await
+        .unwrap()
+}
+
 /// Who has the leases, by process.
 async fn holders(installation: &Installation) -> Vec<String> {
     sqlx::query_scalar(
@@ -335,19 +343,32 @@ async fn a_device_joins_on_one_node_and_is_cut_off_on_all() {
     let (_, code) = ask(&first, Method::GET, code, primary, None).await;
     let identifier = code["tokenIdentifier"].as_str().unwrap();
     let waiting = format!("/v1/devices/wait_for_linked_device/{identifier}?timeout=60");
-    let waiting = ask(&second, Method::GET, &waiting, primary, None);
+    // Whoever waits last waits alone, wherever the others wait.
+    let before = meetings(&installation).await;
+    let later = async {
+        while meetings(&installation).await == before {
+            tokio::task::yield_now().await;
+        }
+        ask(&second, Method::GET, &waiting, primary, None).await
+    };
     let joining = json!({
         "verificationCode": code["verificationCode"],
         "accountAttributes": { "fetchesMessages": true, "registrationId": 5 },
     });
-    let joining = ask(
-        &first,
-        Method::PUT,
-        "/v1/devices/link",
-        (aci, "tablet"),
-        Some(joining),
-    );
-    let ((found, device), (joined, _)) = tokio::join!(waiting, joining);
+    let joining = async {
+        let (displaced, _) = ask(&first, Method::GET, &waiting, primary, None).await;
+        assert_eq!(displaced, StatusCode::NO_CONTENT);
+        let tablet = (aci.as_str(), "tablet");
+        ask(
+            &first,
+            Method::PUT,
+            "/v1/devices/link",
+            tablet,
+            Some(joining),
+        )
+        .await
+    };
+    let ((found, device), (joined, _)) = tokio::join!(later, joining);
     assert_eq!((found, joined), (StatusCode::OK, StatusCode::OK));
     assert_eq!(
         (&device["id"], &device["registrationId"]),

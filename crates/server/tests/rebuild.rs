@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection};
 use support::{Account, DevServer, call, heliograph, next_number, register};
 use tokio_util::task::TaskTracker;
 
@@ -163,11 +165,14 @@ async fn what_a_reactor_or_a_read_model_passes_over_shows_in_readiness_metrics_a
         })
         .await;
         let passes = format!("warning: {name}: passes over 1 parked events");
-        let (status, said) = get("/health/ready").await;
-        assert!(
-            status == StatusCode::OK && said.contains(&passes),
-            "{status} {said}"
-        );
+        until(
+            "readiness tells, and is none the worse for it",
+            async || {
+                let (status, said) = get("/health/ready").await;
+                status == StatusCode::OK && said.contains(&passes)
+            },
+        )
+        .await;
         let shown = format!("projection_parked_events{{model=\"{name}\"}} 1");
         until("the metrics show it", async || {
             get("/metrics").await.1.contains(&shown)
@@ -189,4 +194,142 @@ async fn what_a_reactor_or_a_read_model_passes_over_shows_in_readiness_metrics_a
         said.contains("erasure") && said.contains("inbox") && said.contains("cursed"),
         "{said}"
     );
+}
+
+/// Runs a statement on the database of the server with this data.
+async fn by_hand(data: &Path, statement: &str) {
+    let url = std::fs::read_to_string(data.join("database.url")).unwrap();
+    let mut connection = PgConnection::connect(url.trim()).await.unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned()))
+        .execute(&mut connection)
+        .await
+        .unwrap();
+}
+
+/// The value of a metric of a read model.
+fn measured(metrics: &str, name: &str, model: &str) -> Option<f64> {
+    let line = format!("{name}{{model=\"{model}\"}} ");
+    let value = metrics.lines().find_map(|it| it.strip_prefix(&line))?;
+    value.parse().ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_model_that_stands_still_shows_in_readiness_metrics_and_status_until_it_goes_on() {
+    let data = tempfile::tempdir().unwrap();
+    let server = DevServer::start(data.path());
+    let client = Client::new();
+    let (alice, bob) = (next_number(), next_number());
+    let alice = register(&client, &server.http, &alice, "x", None)
+        .await
+        .unwrap();
+    let bob = register(&client, &server.http, &bob, "x", None)
+        .await
+        .unwrap();
+    let get = async |path: &str| {
+        let answer = client.get(format!("{}{path}", server.admin)).send().await;
+        let answer = answer.unwrap();
+        (answer.status(), answer.text().await.unwrap())
+    };
+    by_hand(
+        data.path(),
+        "ALTER TABLE read_models.inbox_v1 ADD CONSTRAINT full_up CHECK (false) NOT VALID",
+    )
+    .await;
+    let body = json!({
+        "messages": [{ "type": 1, "destinationDeviceId": 1, "content": BASE64_STANDARD.encode("hello") }],
+        "timestamp": 1_767_225_600_000_u64,
+    });
+    let url = format!("{}/v1/messages/{}", server.http, bob.aci);
+    let sent = call(
+        &client,
+        Method::PUT,
+        url,
+        Some((&alice.aci, "x")),
+        Some(body),
+    )
+    .await;
+    assert_eq!(sent.unwrap().status(), StatusCode::OK);
+
+    until("readiness tells that it stands still", async || {
+        let (status, said) = get("/health/ready").await;
+        status == StatusCode::SERVICE_UNAVAILABLE && said.contains("inbox: stopped at position ")
+    })
+    .await;
+    until("the metrics tell", async || {
+        let (_, metrics) = get("/metrics").await;
+        measured(&metrics, "projection_stopped", "inbox") == Some(1.0)
+            && measured(&metrics, "projection_lag_events", "inbox") >= Some(1.0)
+            && measured(&metrics, "projection_lag_seconds", "inbox") > Some(0.0)
+    })
+    .await;
+    let (_, said) = heliograph(data.path(), &["replay", "status", "--json"]);
+    let said = said.lines().find(|line| line.starts_with('['));
+    let standings: Value = serde_json::from_str(said.unwrap()).unwrap();
+    let standings = standings.as_array().unwrap();
+    let standing = standings.iter().find(|it| it["model"] == "inbox").unwrap();
+    assert_eq!(standing["state"], "stopped", "{standing}");
+    assert!(standing["behind"].as_u64().unwrap() >= 1, "{standing}");
+
+    by_hand(
+        data.path(),
+        "ALTER TABLE read_models.inbox_v1 DROP CONSTRAINT full_up",
+    )
+    .await;
+    let (status, output) = heliograph(data.path(), &["replay", "rebuild", "inbox"]);
+    assert!(status.success(), "{output}");
+    until("it goes on where the rebuild has come", async || {
+        get("/health/ready").await.0 == StatusCode::OK
+    })
+    .await;
+    until("the metrics tell that, too", async || {
+        let (_, metrics) = get("/metrics").await;
+        measured(&metrics, "projection_stopped", "inbox") == Some(0.0)
+            && measured(&metrics, "projection_lag_events", "inbox") == Some(0.0)
+            && measured(&metrics, "projection_lag_seconds", "inbox") == Some(0.0)
+    })
+    .await;
+    assert_eq!(receive(&client, &server.http, &bob).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_under_way_shows_in_the_metrics_of_the_server() {
+    let data = tempfile::tempdir().unwrap();
+    let server = DevServer::start(data.path());
+    let client = Client::new();
+    register(&client, &server.http, &next_number(), "x", None)
+        .await
+        .unwrap();
+    let shown = async |wanted: [(&str, f64); 5]| {
+        until("the metrics show it", async || {
+            let metrics = client.get(format!("{}/metrics", server.admin)).send().await;
+            let metrics = metrics.unwrap().text().await.unwrap();
+            let is = |(name, value)| measured(&metrics, name, "accounts") == Some(value);
+            wanted.into_iter().all(is)
+        })
+        .await;
+    };
+    by_hand(
+        data.path(),
+        "INSERT INTO projection.rebuilds (model, operator, wanted, position, goal, events, rate, seconds_left)
+         VALUES ('accounts', 'eve', 'pause', 250, 1000, 250, 5000, 7)",
+    )
+    .await;
+    shown([
+        ("rebuild_running", 1.0),
+        ("rebuild_paused", 1.0),
+        ("rebuild_progress_ratio", 0.25),
+        ("rebuild_events_per_second", 5000.0),
+        ("rebuild_remaining", 7.0),
+    ])
+    .await;
+    let (status, output) = heliograph(data.path(), &["replay", "rebuild", "accounts"]);
+    assert!(status.success(), "{output}");
+    shown([
+        ("rebuild_running", 0.0),
+        ("rebuild_paused", 0.0),
+        ("rebuild_progress_ratio", 0.0),
+        ("rebuild_events_per_second", 0.0),
+        ("rebuild_remaining", 0.0),
+    ])
+    .await;
 }

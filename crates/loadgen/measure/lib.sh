@@ -26,11 +26,14 @@ trap end EXIT
 # Waits for the process that was started last, whose health is on this port.
 ready() {
   for _ in $(seq 1 600); do
-    curl -fs "http://127.0.0.1:$1/health/ready" >/dev/null && return
+    curl -fs --max-time 2 "http://127.0.0.1:$1/health/ready" >/dev/null && return
     kill -0 "${pids[0]}" 2>/dev/null || { echo 'the server ended early:' >&2; tail -30 "$log" >&2; exit 1; }
     sleep 0.1
   done
-  echo 'the server does not get ready' >&2; exit 1
+  echo 'the server does not get ready:' >&2
+  curl -s --max-time 2 "http://127.0.0.1:$1/health/ready" >&2
+  tail -30 "$log" >&2
+  exit 1
 }
 
 # A server with a Postgres of its own: plain HTTP on $port, HTTPS on the next, health on the one after that.

@@ -1,6 +1,6 @@
 //! What the server's processes take of this machine, as Linux counts it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -27,7 +27,11 @@ pub fn processor_time(pids: &[u32]) -> anyhow::Result<Duration> {
     let all = processes()?;
     let mut ticks = 0;
     let mut family: Vec<u32> = pids.to_vec();
+    let mut counted = HashSet::new();
     while let Some(pid) = family.pop() {
+        if !counted.insert(pid) {
+            continue; // named, and started by another that was named
+        }
         ticks += all
             .get(&pid)
             .with_context(|| format!("there is no process {pid}"))?

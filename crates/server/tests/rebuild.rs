@@ -236,7 +236,7 @@ async fn a_read_model_that_stands_still_shows_in_readiness_metrics_and_status_un
     )
     .await;
     let body = json!({
-        "messages": [{ "type": 1, "destinationDeviceId": 1, "content": BASE64_STANDARD.encode("hello") }],
+        "messages": [{ "type": 1, "destinationDeviceId": 1, "content": BASE64_STANDARD.encode("7") }],
         "timestamp": 1_767_225_600_000_u64,
     });
     let url = format!("{}/v1/messages/{}", server.http, bob.aci);
@@ -288,7 +288,7 @@ async fn a_read_model_that_stands_still_shows_in_readiness_metrics_and_status_un
             && measured(&metrics, "projection_lag_seconds", "inbox") == Some(0.0)
     })
     .await;
-    assert_eq!(receive(&client, &server.http, &bob).await.len(), 1);
+    assert_eq!(receive(&client, &server.http, &bob).await, [7]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

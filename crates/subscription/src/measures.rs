@@ -18,7 +18,8 @@ pub(crate) struct Measures {
     parked: Gauge,
     stopped: Gauge,
     leased: Gauge,
-    /// When the last event that was applied had happened, in milliseconds of Unix time; 0 if none was.
+    /// When the last event that was applied had happened, or the first one that is to be, in milliseconds of Unix time; 0 as long
+    /// as there was neither.
     applied: AtomicU64,
 }
 
@@ -77,6 +78,15 @@ impl Measures {
         self.batches.increment(1);
         self.delay.record(delay.as_secs_f64());
         self.batch_events.record(events as f64);
+    }
+
+    /// An event that happened then is to be applied.
+    pub(crate) fn due(&self, at: Timestamp) {
+        let (none, at) = (0, at.epoch_millis());
+        // Only the first time: from then on there is one that was applied.
+        _ = self
+            .applied
+            .compare_exchange(none, at, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// The last event that was applied had happened then.

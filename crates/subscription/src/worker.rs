@@ -203,7 +203,8 @@ impl Worker {
             .map(AsRef::as_ref)
             .filter(|fact| fact.position <= end && !parked.contains(&fact.position))
             .collect();
-        if !facts.is_empty() {
+        if let Some(first) = facts.first() {
+            self.measures.due(first.metadata.at);
             match session.reactor() {
                 None => session.advance(&facts, end).await?,
                 Some(reactor) => react(session, &*reactor, &facts, end, shutdown).await?,

@@ -148,8 +148,7 @@ fn integer(bytes: u32) -> i32 {
 
 /// How many bytes the device gets; 0 without any content.
 fn length(row: &Arrival) -> i32 {
-    let length = row.content.map_or(0, |content| content.length);
-    integer(row.share.map_or(length, |share| share.delivered(length)))
+    integer(row.delivered())
 }
 
 impl CopyRow for Arrival {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -29,6 +30,15 @@ const RESPITE: Duration = Duration::from_secs(1);
 pub struct MeetingPlaces {
     database: PgPool,
     bells: Arc<Bells>,
+    lifeline: Arc<Lifeline>,
+}
+
+/// A lock that this node holds for as long as it lives, so that the others see at once that it does not any more: Postgres
+/// ends the session of a process that was killed. Of a machine that is gone it hears later, through TCP.
+#[derive(Debug)]
+struct Lifeline {
+    number: i64,
+    held: AtomicBool,
 }
 
 /// A bell for each place where somebody waits on this node.
@@ -77,12 +87,23 @@ impl Drop for Waiting {
     }
 }
 
+impl Lifeline {
+    fn if_held(&self) -> Option<i64> {
+        self.held.load(Ordering::Relaxed).then_some(self.number)
+    }
+}
+
 impl MeetingPlaces {
-    /// The places in this database. [`Self::run`] has to run beside them.
-    pub fn new(database: PgPool) -> Self {
+    /// The places in this database, as seen by a node with this number, which no other has: drawn anew at each start.
+    /// [`Self::run`] has to run beside them.
+    pub fn new(database: PgPool, number: i64) -> Self {
         Self {
             database,
             bells: Arc::default(),
+            lifeline: Arc::new(Lifeline {
+                number,
+                held: AtomicBool::new(false),
+            }),
         }
     }
 
@@ -91,6 +112,7 @@ impl MeetingPlaces {
         let listen = async {
             loop {
                 if let Err(error) = self.listen().await {
+                    self.lifeline.held.store(false, Ordering::Relaxed);
                     debug!(
                         error = &error as &dyn std::error::Error,
                         "what is brought to meetings is not heard; trying again"
@@ -105,14 +127,24 @@ impl MeetingPlaces {
     async fn listen(&self) -> Result<(), sqlx::Error> {
         let mut listener = PgListener::connect_with(&self.database).await?;
         listener.listen(CHANNEL).await?;
-        self.bells.ring_all();
         loop {
-            match listener.try_recv().await? {
-                Some(notification) => self.bells.ring(notification.payload()),
-                // The connection was lost and is back: something may have been missed.
-                None => self.bells.ring_all(),
+            // The connection is new, or was lost and is back: something may have been missed.
+            self.hold_lifeline(&mut listener).await?;
+            self.bells.ring_all();
+            while let Some(notification) = listener.try_recv().await? {
+                self.bells.ring(notification.payload());
             }
         }
+    }
+
+    /// Shared, because Postgres may not have noticed yet that the connection before this one is gone.
+    async fn hold_lifeline(&self, listener: &mut PgListener) -> Result<(), sqlx::Error> {
+        sqlx::query("SELECT pg_advisory_lock_shared($1)")
+            .bind(self.lifeline.number)
+            .execute(listener)
+            .await?;
+        self.lifeline.held.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     fn wait(&self, place: Place) -> Waiting {
@@ -164,13 +196,14 @@ impl Meetings for MeetingPlaces {
     async fn open(&self, place: Place, keep: Duration) -> Result<(), MeetingsUnavailable> {
         sqlx::query(
             "WITH gone AS (DELETE FROM live.meetings WHERE until < now() AND place <> $1)
-             INSERT INTO live.meetings AS it (place, until)
-             VALUES ($1, now() + make_interval(secs => $2))
-             ON CONFLICT (place) DO UPDATE SET until = excluded.until, thing = NULL
+             INSERT INTO live.meetings AS it (place, until, lifeline)
+             VALUES ($1, now() + make_interval(secs => $2), $3)
+             ON CONFLICT (place) DO UPDATE SET until = excluded.until, thing = NULL, lifeline = excluded.lifeline
              WHERE it.until < now()",
         )
         .bind(place.as_bytes())
         .bind(keep.as_secs_f64())
+        .bind(self.lifeline.if_held())
         .execute(&self.database)
         .await
         .map_err(unavailable)?;
@@ -181,7 +214,14 @@ impl Meetings for MeetingPlaces {
         let told: i64 = sqlx::query_scalar(
             "WITH brought AS (
                  UPDATE live.meetings SET thing = $2
-                 WHERE place = $1 AND thing IS NULL AND until > now() RETURNING place
+                 WHERE place = $1 AND thing IS NULL AND until > now()
+                   AND (lifeline IS NULL OR EXISTS (
+                     SELECT FROM pg_locks
+                     WHERE locktype = 'advisory' AND granted AND objsubid = 1
+                       AND classid = (lifeline >> 32 & 4294967295)::oid AND objid = (lifeline & 4294967295)::oid
+                       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                   ))
+                 RETURNING place
              )
              SELECT count(pg_notify($3, encode(place, 'hex'))) FROM brought",
         )

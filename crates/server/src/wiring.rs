@@ -392,6 +392,7 @@ fn options(
     parts: Parts,
     lifecycle: &Lifecycle,
 ) -> anyhow::Result<Options> {
+    let meetings = start_meetings(&store.pool, &*store.entropy, lifecycle);
     Ok(Options {
         executor: executor(&store),
         queries: parts.queries,
@@ -417,7 +418,7 @@ fn options(
         issuing: Issuing::new(IssuingKeys::from(&secrets)),
         link_tokens: secrets.link_tokens,
         pnis: secrets.phone_numbers,
-        meetings: start_meetings(&store.pool, lifecycle),
+        meetings,
         spam: parts.spam,
         config: api_config(config)?,
         hub: parts.hub,
@@ -426,8 +427,13 @@ fn options(
 }
 
 /// The places where clients meet.
-fn start_meetings(database: &PgPool, lifecycle: &Lifecycle) -> Arc<dyn Meetings> {
-    let places = MeetingPlaces::new(database.clone());
+fn start_meetings(
+    database: &PgPool,
+    entropy: &dyn Entropy,
+    lifecycle: &Lifecycle,
+) -> Arc<dyn Meetings> {
+    let number = i64::from_be_bytes(entropy.bytes());
+    let places = MeetingPlaces::new(database.clone(), number);
     let listening = places.clone().run(lifecycle.workers.token.clone());
     lifecycle.workers.essential("meetings", async move {
         listening.await;

@@ -20,6 +20,9 @@ use support::wire::Wire;
 /// Nothing takes as long unless it never comes.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// What does not wait for any time to be over takes less.
+const SOON: Duration = Duration::from_secs(5);
+
 async fn recruit(nodes: &[&ServeNode], accounts: usize) -> (Servers, Fleet) {
     let urls: Vec<_> = nodes
         .iter()
@@ -117,6 +120,25 @@ async fn nodes_deliver_to_each_others_sockets_and_a_device_has_one() {
     let answer = call(&Client::new(), Method::DELETE, url, credentials, None).await;
     assert_eq!(answer.unwrap().status(), StatusCode::NO_CONTENT);
     assert_eq!(closed(&mut on_second).await, Some(4401));
+}
+
+/// Waits until so many nodes hold the lifelines by which those who bring something to a meeting see that they live.
+async fn living(installation: &Installation, nodes: i64) {
+    let lifelines = "SELECT count(*) FROM pg_locks JOIN pg_database ON database = pg_database.oid
+         WHERE datname = current_database() AND locktype = 'advisory' AND granted AND objsubid = 1";
+    let reached = async {
+        while sqlx::query_scalar::<_, i64>(lifelines)
+            .fetch_one(&installation.database.pool)
+            .await
+            .unwrap()
+            != nodes
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(SOON, reached)
+        .await
+        .expect("Postgres sees soon who lives and who does not");
 }
 
 /// At how many places something waits for somebody.
@@ -312,9 +334,45 @@ async fn ask(
     (status, serde_json::from_slice(&bytes).unwrap_or_default())
 }
 
+const PROVISIONING: &str = "/v1/websocket/provisioning/";
+
+/// A new device that waits on a node, and the path by which it is written to.
+async fn newcomer(node: &ServeNode) -> (Wire, String) {
+    let mut newcomer = Wire::open(node, PROVISIONING, None, &[]).await;
+    let told = newcomer.next().await.unwrap();
+    newcomer.answer(&told).await;
+    assert_eq!(told.path.as_deref(), Some("/v1/address"));
+    let address = told.body.unwrap().split_off(2); // behind the tag and the length
+    let address = std::str::from_utf8(&address).unwrap();
+    (newcomer, format!("/v1/provisioning/{address}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_dies_with_the_node_on_which_it_was_waited_at() {
+    let installation = Installation::new().await;
+    let (first, second) = (installation.start(), installation.start());
+    let (_, fleet) = recruit(&[&first, &second], 1).await;
+    let Account { aci, password, .. } = &fleet.accounts[0];
+    let primary = (aci.as_str(), password.as_str());
+    let body = json!({ "body": "aGVsbG8=" });
+    living(&installation, 2).await;
+    let (mut lost, to_lost) = newcomer(&first).await;
+    let (mut alive, to_alive) = newcomer(&second).await;
+    first.kill();
+    assert_eq!(lost.closed().await, None);
+    living(&installation, 1).await;
+    let sent = ask(&second, Method::PUT, &to_lost, primary, Some(body.clone())).await;
+    assert_eq!(sent.0, StatusCode::NOT_FOUND);
+    let sent = ask(&second, Method::PUT, &to_alive, primary, Some(body)).await;
+    assert_eq!(sent.0, StatusCode::NO_CONTENT);
+    assert_eq!(
+        alive.next().await.unwrap().body.as_deref(),
+        Some(&b"hello"[..])
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_joins_on_one_node_and_is_cut_off_on_all() {
-    const PROVISIONING: &str = "/v1/websocket/provisioning/";
     let installation = Installation::new().await;
     let (first, second) = (installation.start(), installation.start());
     let (_, fleet) = recruit(&[&first, &second], 1).await;
@@ -322,13 +380,7 @@ async fn a_device_joins_on_one_node_and_is_cut_off_on_all() {
     let primary = (aci.as_str(), password.as_str());
 
     // The new device waits on one node, the primary speaks to the other.
-    let mut newcomer = Wire::open(&second, PROVISIONING, None, &[]).await;
-    let told = newcomer.next().await.unwrap();
-    newcomer.answer(&told).await;
-    assert_eq!(told.path.as_deref(), Some("/v1/address"));
-    let address = told.body.unwrap().split_off(2); // behind the tag and the length
-    let address = std::str::from_utf8(&address).unwrap();
-    let path = format!("/v1/provisioning/{address}");
+    let (mut newcomer, path) = newcomer(&second).await;
     let body = json!({ "body": "aGVsbG8=" });
     let sent = ask(&first, Method::PUT, &path, primary, Some(body.clone())).await;
     assert_eq!(sent.0, StatusCode::NO_CONTENT);

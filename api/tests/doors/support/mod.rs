@@ -150,7 +150,7 @@ impl CodeMint for FixedCode {
 
 /// The places where clients meet.
 fn start_meetings(database: &TestDatabase, shutdown: &Shutdown) -> Arc<dyn Meetings> {
-    let places = MeetingPlaces::new(database.pool.clone());
+    let places = MeetingPlaces::new(database.pool.clone(), 1);
     let listening = places.clone().run(shutdown.token.clone());
     shutdown.tracker.spawn(listening);
     Arc::new(places)

@@ -15,7 +15,7 @@
 use std::collections::HashMap;
 use std::future::pending;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use events::ids::DeviceAddress;
@@ -37,7 +37,7 @@ use crate::ws::desk::Desk;
 use crate::ws::ending::Ending;
 use crate::ws::frame::Envelope;
 use crate::ws::inbox::Inbox;
-use crate::ws::post::{Post, deliver};
+use crate::ws::post::{Ear, Post, deliver, part};
 use crate::ws::session::DeviceSession;
 use crate::ws::wire::Wire;
 
@@ -162,39 +162,74 @@ async fn session(
     };
     let wire = StreamWire(Arc::clone(&names));
     let mut post = Post::new(device, wire, Arc::clone(&desk));
+    let mut client = Client {
+        requests,
+        desk: &desk,
+        names: &names,
+    };
     let end = tokio::select! {
         biased;
         () = api.shutdown.token.cancelled() => End::Session(Ending::ShuttingDown),
         ending = deliver(Some(&mut post), outbox.clone()) => End::Session(ending),
-        fault = acknowledge(requests, &desk, &names) => End::Fault(fault),
+        fault = client.fault() => End::Fault(fault),
         () = outbox.closed() => End::Session(Ending::Left),
     };
-    tokio::join!(post.settle(), farewell(outbox, end.status()));
+    let told = farewell(outbox, end.status());
+    match &end {
+        End::Session(ending) => {
+            tokio::join!(part(*ending, Some(&mut post), client), told);
+        }
+        // Nothing that is said after a fault counts.
+        End::Fault(_) => {
+            tokio::join!(post.settle(), told);
+        }
+    }
     end
 }
 
-/// Takes acknowledgements until one is none. A client that has ended its side goes on to receive.
-async fn acknowledge(
-    requests: &mut Streaming<GetMessagesRequest>,
-    desk: &Desk,
-    names: &Names,
-) -> Status {
-    loop {
-        let request = match requests.message().await {
-            Ok(Some(request)) => request,
-            Ok(None) => return pending().await,
-            Err(status) => return status::of_framework(status),
-        };
-        match request.request {
-            Some(Request::ServerGuidAck(name)) => {
-                if let Some(id) = names.take(&name) {
-                    desk.answer(id, 200);
+/// The client's side of a stream.
+struct Client<'a> {
+    requests: &'a mut Streaming<GetMessagesRequest>,
+    desk: &'a Desk,
+    names: &'a Names,
+}
+
+impl Client<'_> {
+    /// Takes acknowledgements until one is none. A client that has ended its side goes on to receive.
+    async fn fault(&mut self) -> Status {
+        match self.acknowledgements().await {
+            Ok(()) => pending().await,
+            Err(fault) => fault,
+        }
+    }
+
+    /// Takes acknowledgements until the client ends its side.
+    async fn acknowledgements(&mut self) -> Result<(), Status> {
+        while let Some(request) = self
+            .requests
+            .message()
+            .await
+            .map_err(status::of_framework)?
+        {
+            match request.request {
+                Some(Request::ServerGuidAck(name)) => {
+                    if let Some(id) = self.names.take(&name) {
+                        self.desk.answer(id, 200);
+                    }
+                }
+                Some(Request::Options(_)) | None => {
+                    return Err(status::violated("request", "must be an acknowledgement"));
                 }
             }
-            Some(Request::Options(_)) | None => {
-                return status::violated("request", "must be an acknowledgement");
-            }
         }
+        Ok(())
+    }
+}
+
+impl Ear for Client<'_> {
+    async fn listen(&mut self, patience: Duration) {
+        // A fault ends it as well; nobody is left to be told of it.
+        let _ = tokio::time::timeout(patience, self.acknowledgements()).await;
     }
 }
 

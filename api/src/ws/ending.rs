@@ -44,6 +44,11 @@ impl Ending {
         })
     }
 
+    /// Whether the client may be there and still say something that counts.
+    pub(crate) const fn lingers(self) -> bool {
+        !matches!(self, Self::Left | Self::Idle)
+    }
+
     /// The name in log lines and metrics.
     pub(crate) const fn name(self) -> &'static str {
         match self {

@@ -2,11 +2,13 @@
 
 use std::future::pending;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use events::Position;
 use futures::future::Either;
 use tokio::sync::{mpsc, watch};
 
+use crate::limits::socket as limits;
 use crate::ws::delivery::Delivery;
 use crate::ws::desk::Desk;
 use crate::ws::ending::Ending;
@@ -68,6 +70,33 @@ pub(crate) async fn deliver<M: Mailbox + 'static, W: Wire>(
         biased;
         ending = call_off(signals, &established) => ending,
         ending = working => ending,
+    }
+}
+
+/// The client's side of a session that ends.
+pub(crate) trait Ear {
+    /// Takes acknowledgements until the client has ended its side, or has had so much time.
+    fn listen(&mut self, patience: Duration) -> impl Future<Output = ()> + Send;
+}
+
+/// Ends a session whose client has been told, or is being told: everything that it has acknowledged is stored.
+pub(crate) async fn part<M: Mailbox + 'static, W: Wire>(
+    ending: Ending,
+    mut post: Option<&mut Post<M, W>>,
+    mut client: impl Ear,
+) {
+    if ending.lingers() {
+        // What the client had said before it moved on is heard first, so that it does not get that again elsewhere.
+        client.listen(limits::LAST_WORDS).await;
+    }
+    if let Some(post) = post.as_mut() {
+        post.settle().await;
+    }
+    if ending.lingers() {
+        client.listen(limits::FAREWELL).await;
+        if let Some(post) = post.as_mut() {
+            post.settle().await;
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use crate::ws::desk::Desk;
 use crate::ws::ending::Ending;
 use crate::ws::hub::Connection;
 use crate::ws::mailbox::Mailbox;
-use crate::ws::post::{Post, deliver};
+use crate::ws::post::{Ear, Post, deliver, part};
 use crate::ws::reader::{Handler, Reader};
 use crate::ws::requests::Tunnel;
 use crate::ws::wire::SocketWire;
@@ -93,23 +93,26 @@ pub(super) async fn close<M: Mailbox + 'static>(
     ending: Ending,
     mut reader: Reader,
     mut line: Line,
-    mut post: Option<&mut Post<M, SocketWire>>,
+    post: Option<&mut Post<M, SocketWire>>,
 ) {
     reader.finish(&mut line.sink, &mut line.frames).await;
     say_farewell(&mut line.sink, ending.frame()).await;
-    let lingers = !matches!(ending, Ending::Left | Ending::Idle);
-    if lingers {
-        // What the client had said before it moved on is heard first, so that it does not get that again elsewhere.
-        reader.linger(&mut line.stream, limits::LAST_WORDS).await;
-    }
-    if let Some(post) = post.as_mut() {
-        post.settle().await;
-    }
-    if lingers {
-        reader.linger(&mut line.stream, limits::FAREWELL).await;
-        if let Some(post) = post.as_mut() {
-            post.settle().await;
-        }
+    let client = Lingering {
+        reader,
+        stream: line.stream,
+    };
+    part(ending, post, client).await;
+}
+
+/// The client's side of a socket that is being closed.
+struct Lingering {
+    reader: Reader,
+    stream: SplitStream<WebSocket>,
+}
+
+impl Ear for Lingering {
+    async fn listen(&mut self, patience: Duration) {
+        self.reader.linger(&mut self.stream, patience).await;
     }
 }
 

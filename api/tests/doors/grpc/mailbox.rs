@@ -85,6 +85,29 @@ async fn what_is_not_acknowledged_comes_again() {
 }
 
 #[tokio::test]
+async fn what_a_displaced_client_had_acknowledged_before_it_heard_of_that_does_not_come_again() {
+    let door = Door::open().await;
+    let (alice, bob) = two(&door).await;
+    for timestamp in 1..=3 {
+        alice.send(&bob.aci, b"hello", timestamp).await.expect(200);
+    }
+    let mut mailbox = door.calls().by(&bob).mailbox(false).await;
+    let mut taken = Vec::new();
+    for _ in 1..=3 {
+        taken.push(mailbox.message().await);
+    }
+    let mut successor = door.calls().by(&bob).mailbox(false).await;
+    let ended = mailbox.ended().await.unwrap();
+    assert_eq!(closed_for(&ended), Some(Reason::ConflictingStream(())));
+    // To the server they are on their way for a long time. The client has nothing else to say, so nobody waits for more.
+    mailbox.acknowledge(&taken[0]);
+    mailbox.acknowledge(&taken[1]);
+    mailbox.half_close();
+    assert_eq!(successor.accept().await, 3);
+    successor.queue_empty().await;
+}
+
+#[tokio::test]
 async fn a_device_has_a_stream_or_a_websocket() {
     let door = Door::open().await;
     let bob = door.register("+12015550124").await;

@@ -15,7 +15,9 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use support::call;
 use support::cluster::{Balancer, Installation, ServeNode};
+use support::stream::MessageStream;
 use support::wire::Wire;
+use tonic::Code;
 
 /// Nothing takes as long unless it never comes.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -120,6 +122,44 @@ async fn nodes_deliver_to_each_others_sockets_and_a_device_has_one() {
     let answer = call(&Client::new(), Method::DELETE, url, credentials, None).await;
     assert_eq!(answer.unwrap().status(), StatusCode::NO_CONTENT);
     assert_eq!(closed(&mut on_second).await, Some(4401));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_and_sockets_on_different_nodes_displace_each_other() {
+    let installation = Installation::new().await;
+    let (first, second) = (installation.start(), installation.start());
+    let (servers, fleet) = recruit(&[&first, &second], 2).await;
+    let [alice, bob] = &fleet.accounts[..] else {
+        unreachable!()
+    };
+
+    for timestamp in 1..=3 {
+        send(&second, alice, bob, timestamp, false).await;
+    }
+    let mut stream = MessageStream::open(&first, bob).await;
+    let mut taken = Vec::new();
+    for timestamp in 1..=3 {
+        taken.push(stream.message().await);
+        assert_eq!(taken.last().unwrap().client_timestamp, Some(timestamp));
+    }
+    // What was acknowledged before the client heard of its successor is on its way for a while.
+    let mut socket = Socket::open(&servers, 1, bob).await.unwrap();
+    assert_eq!(stream.ended().await, Code::Aborted);
+    stream.acknowledge(&taken[0]);
+    stream.acknowledge(&taken[1]);
+    stream.half_close();
+    assert_eq!(accept(&mut socket, 3).await, 0);
+    assert!(matches!(next(&mut socket).await, Event::QueueEmpty));
+
+    let mut stream = MessageStream::open(&first, bob).await;
+    stream.queue_empty().await;
+    assert_eq!(closed(&mut socket).await, Some(4409));
+    let mut successor = MessageStream::open(&second, bob).await;
+    assert_eq!(stream.ended().await, Code::Aborted);
+    successor.queue_empty().await;
+    send(&first, alice, bob, 4, false).await;
+    let message = successor.message().await;
+    assert_eq!(message.client_timestamp, Some(4));
 }
 
 /// Waits until so many nodes hold the lifelines by which those who bring something to a meeting see that they live.

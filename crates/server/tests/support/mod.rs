@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
 pub(crate) mod cluster;
+pub(crate) mod stream;
 pub(crate) mod wire;
 
 use std::io::{BufRead as _, BufReader};

@@ -4,6 +4,7 @@ pub mod admission;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod config;
+mod contents;
 mod entropy;
 pub mod grpc;
 pub mod http;

@@ -90,6 +90,13 @@ impl Share {
     pub const fn delivered(self, length: u32) -> u32 {
         1 + Self::KEY_MATERIAL + length.saturating_sub(self.common)
     }
+
+    /// The length of the content of which so many bytes are delivered: the inverse of [`Self::delivered`].
+    pub const fn length(self, delivered: u32) -> u32 {
+        delivered
+            .saturating_sub(1 + Self::KEY_MATERIAL)
+            .saturating_add(self.common)
+    }
 }
 
 /// A sender who said who they are.

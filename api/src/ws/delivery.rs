@@ -10,18 +10,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use events::Position;
 use futures::future::OptionFuture;
-use projections::inbox::{Arrival, InboxCursor, InboxMessage, InboxPage};
+use projections::inbox::{Arrival, InboxCursor};
 use prost::Message as _;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, warn};
 
+use crate::contents::InboxMessage;
 use crate::http::problem::chain;
 use crate::ws::desk::{Desk, Sent};
 use crate::ws::ending::Ending;
 use crate::ws::hub::Connection;
-use crate::ws::mailbox::{Mailbox, MailboxUnavailable, NotAcknowledged, delivered, envelope};
+use crate::ws::mailbox::{Mailbox, MailboxUnavailable, NotAcknowledged, Page, delivered, envelope};
 use crate::ws::wire::Wire;
 
 /// Bytes of content that are read from the inbox at a time (or one message, if it has more).
@@ -186,13 +187,7 @@ impl<M: Mailbox + 'static, W: Wire> Delivery<M, W> {
 
     /// Takes messages from their events. The inbox may not show them yet.
     async fn load_arrivals(&mut self, arrivals: &[Arrival]) -> Result<(), MailboxUnavailable> {
-        let mut trouble = Trouble::default();
-        let messages = loop {
-            match self.mailbox.contents(arrivals).await {
-                Ok(messages) => break messages,
-                Err(error) => trouble.wait_out(error).await?,
-            }
-        };
+        let messages = insist(|| self.mailbox.contents(arrivals)).await?;
         if let Some(last) = arrivals.last() {
             self.cursor = self.cursor.max(last.entry.cursor.0);
         }
@@ -205,19 +200,11 @@ impl<M: Mailbox + 'static, W: Wire> Delivery<M, W> {
         if !caught_up {
             warn!(wanted = %self.wanted, "the inbox lags behind; delivering what it shows");
         }
-        let mut trouble = Trouble::default();
-        // Messages whose content is erased were acknowledged on another socket, or have expired.
-        let InboxPage {
+        let Page {
             messages,
             reached,
             more,
-            erased: _,
-        } = loop {
-            match self.mailbox.page(self.cursor, PAGE).await {
-                Ok(page) => break page,
-                Err(error) => trouble.wait_out(error).await?,
-            }
-        };
+        } = insist(|| self.mailbox.page(self.cursor, PAGE)).await?;
         if let Some(InboxCursor(reached)) = reached {
             self.cursor = self.cursor.max(reached);
         }
@@ -368,36 +355,37 @@ async fn store<M: Mailbox>(
     let Some(flush) = desk.take_acknowledged() else {
         return Ok(());
     };
-    let mut trouble = Trouble::default();
-    loop {
-        match mailbox.acknowledge(flush.messages.clone()).await {
-            Ok(()) => {
-                desk.stored(&flush);
-                return Ok(());
+    insist(|| async {
+        loop {
+            match mailbox.acknowledge(flush.messages.clone()).await {
+                Err(NotAcknowledged::Later(wait)) => tokio::time::sleep(wait).await,
+                outcome => return outcome,
             }
-            Err(NotAcknowledged::Later(wait)) => tokio::time::sleep(wait).await,
-            Err(error @ NotAcknowledged::Failed(_)) => trouble.wait_out(error).await?,
         }
-    }
+    })
+    .await?;
+    desk.stored(&flush);
+    Ok(())
 }
 
-/// A session outlives a database that is away for a few seconds.
-#[derive(Default)]
-struct Trouble {
-    attempts: u32,
-}
-
-impl Trouble {
-    /// Waits before the next attempt, or gives the error back after the last one.
-    async fn wait_out<E: std::error::Error + 'static>(&mut self, error: E) -> Result<(), E> {
-        self.attempts += 1;
-        if self.attempts == ATTEMPTS {
-            return Err(error);
+/// Tries until it succeeds, or until it has failed too often: a session outlives a database that is away for a few seconds.
+async fn insist<T, E, F>(attempt: impl Fn() -> F) -> Result<T, E>
+where
+    E: std::error::Error + 'static,
+    F: Future<Output = Result<T, E>>,
+{
+    let mut pause = PAUSE;
+    for _ in 1..ATTEMPTS {
+        match attempt().await {
+            Ok(done) => return Ok(done),
+            Err(error) => {
+                warn!(cause = %chain(&error), "the mailbox cannot be served; trying again");
+            }
         }
-        warn!(cause = %chain(&error), "the mailbox cannot be served; trying again");
-        tokio::time::sleep(PAUSE * 2_u32.pow(self.attempts - 1)).await;
-        Ok(())
+        tokio::time::sleep(pause).await;
+        pause *= 2;
     }
+    attempt().await
 }
 
 fn size(message: &InboxMessage) -> usize {

@@ -1,20 +1,19 @@
 //! The mailbox of a device, from read models and commands.
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
 use commands::Failure;
 use commands::command::NeverRefused;
 use commands::message::acknowledge::{Acknowledge, Delivered};
 use events::ids::DeviceAddress;
-use events::mailbox::Share;
-use events::store::{PayloadSlice, PayloadsUnavailable};
-use events::{Actor, PayloadRef, Position};
-use projections::inbox::{Arrival, InboxCursor, InboxMessage, InboxPage, PageLimits};
+use events::store::PayloadsUnavailable;
+use events::{Actor, Position};
+use projections::inbox::{Arrival, InboxCursor, PageLimits};
 use projections::{Model, QueryError};
 
+use crate::contents::{self, InboxMessage};
 use crate::limits::socket as limits;
 use crate::state::Api;
-use crate::ws::mailbox::{Mailbox, MailboxUnavailable, NotAcknowledged, Present};
+use crate::ws::mailbox::{Mailbox, MailboxUnavailable, NotAcknowledged, Page, Present};
 
 /// The mailbox of one device.
 pub(crate) struct Inbox {
@@ -48,44 +47,28 @@ impl Mailbox for Inbox {
             .await
     }
 
-    async fn page(&self, after: Position, bytes: usize) -> Result<InboxPage, MailboxUnavailable> {
+    async fn page(&self, after: Position, bytes: usize) -> Result<Page, MailboxUnavailable> {
         let rows = u32::try_from(limits::ENVELOPES).expect("256 fit");
         let limits = PageLimits {
             rows,
             bytes: bytes as u64,
         };
-        Ok(self
-            .api
-            .queries
-            .inbox()
+        let inbox = self.api.queries.inbox();
+        let page = inbox
             .page(self.address, Some(InboxCursor(after)), limits)
-            .await?)
+            .await?;
+        Ok(Page {
+            messages: self.contents(&page.messages).await?,
+            reached: page.reached(),
+            more: page.more,
+        })
     }
 
     async fn contents(
         &self,
         arrivals: &[Arrival],
     ) -> Result<Vec<InboxMessage>, MailboxUnavailable> {
-        let wanted: Vec<_> = arrivals.iter().flat_map(slices).collect();
-        let found = if wanted.is_empty() {
-            Vec::new()
-        } else {
-            self.api.payloads.fetch(&wanted).await?
-        };
-        let mut found = found.into_iter();
-        let message = |arrival: &Arrival| {
-            let parts: Vec<_> = found.by_ref().take(slices(arrival).count()).collect();
-            let content = match &parts[..] {
-                [] => None,
-                [whole] => Some(whole.clone()?),
-                parts => Some(shared(parts)?),
-            };
-            Some(InboxMessage {
-                entry: arrival.entry.clone(),
-                content,
-            })
-        };
-        Ok(arrivals.iter().filter_map(message).collect())
+        Ok(contents::load(&*self.api.payloads, arrivals).await?)
     }
 
     async fn acknowledge(&self, messages: Vec<Delivered>) -> Result<(), NotAcknowledged> {
@@ -105,39 +88,6 @@ impl Mailbox for Inbox {
             Err(Failure::Unavailable(source)) => Err(NotAcknowledged::Failed(source)),
         }
     }
-}
-
-/// The parts of a message's payload that make its content: none, all of it, or the two of a share.
-fn slices(arrival: &Arrival) -> impl Iterator<Item = PayloadSlice> {
-    let slice = |PayloadRef { id, .. }, offset, length| PayloadSlice { id, offset, length };
-    let slices = match (arrival.content, arrival.share) {
-        (None, _) => [None, None],
-        (Some(content), None) => [Some(slice(content, 0, content.length)), None],
-        (
-            Some(content),
-            Some(Share {
-                key_material,
-                common,
-            }),
-        ) => [
-            Some(slice(content, key_material, Share::KEY_MATERIAL)),
-            Some(slice(
-                content,
-                common,
-                content.length.saturating_sub(common),
-            )),
-        ],
-    };
-    slices.into_iter().flatten()
-}
-
-/// What is delivered of a message to many; `None` if it is erased.
-fn shared(parts: &[Option<Bytes>]) -> Option<Bytes> {
-    let mut content = BytesMut::from(&[Share::VERSION][..]);
-    for part in parts {
-        content.extend_from_slice(part.as_ref()?);
-    }
-    Some(content.freeze())
 }
 
 fn failed(error: Failure<NeverRefused>) -> NotAcknowledged {

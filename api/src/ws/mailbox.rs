@@ -7,8 +7,9 @@ use bytes::Bytes;
 use commands::message::acknowledge::Delivered;
 use events::Position;
 use events::mailbox::MessageSource;
-use projections::inbox::{Arrival, InboxEntry, InboxMessage, InboxPage};
+use projections::inbox::{Arrival, InboxCursor, InboxEntry};
 
+use crate::contents::InboxMessage;
 use crate::ws::frame::Envelope;
 
 /// The mailbox of one device, as its session sees it.
@@ -21,7 +22,7 @@ pub(crate) trait Mailbox: Send + Sync {
     async fn caught_up(&self, position: Position) -> bool;
 
     /// What waits behind `after`: not more than fits into `bytes` of content, or one message.
-    async fn page(&self, after: Position, bytes: usize) -> Result<InboxPage, MailboxUnavailable>;
+    async fn page(&self, after: Position, bytes: usize) -> Result<Page, MailboxUnavailable>;
 
     /// Messages with their contents, as far as these are not erased.
     async fn contents(&self, arrivals: &[Arrival])
@@ -38,6 +39,17 @@ pub(crate) struct Present {
     pub(crate) head: Position,
     /// Whether the device still is who it proved to be.
     pub(crate) authentic: bool,
+}
+
+/// A stretch of a mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Page {
+    /// The messages, in the order in which they were accepted, without those that are erased.
+    pub(crate) messages: Vec<InboxMessage>,
+    /// Where the next page begins, erased messages or not. `None` if there was none.
+    pub(crate) reached: Option<InboxCursor>,
+    /// Whether there is more behind it.
+    pub(crate) more: bool,
 }
 
 /// The inbox cannot be read.

@@ -4,11 +4,10 @@ mod apply;
 mod query;
 mod row;
 
-use bytes::Bytes;
 use events::codec::{AnyEvent, Fact};
 use events::ids::DeviceAddress;
 use events::mailbox::{EnvelopeKind, MailboxEvent, MessageQueued, MessageSource, Share};
-use events::{MessageGuid, PayloadRef, Pni, Position, ServiceId, Timestamp};
+use events::{MessageGuid, PayloadId, PayloadRef, Pni, Position, ServiceId, Timestamp};
 
 pub(crate) use apply::Inbox;
 pub use query::InboxQueries;
@@ -54,29 +53,39 @@ pub struct InboxEntry {
     pub updated_pni: Option<Pni>,
 }
 
-/// A message that waits.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InboxMessage {
-    /// What is known of it.
-    pub entry: InboxEntry,
-    /// The ciphertext; receipts have none.
-    pub content: Option<Bytes>,
-}
-
 /// A stretch of an inbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InboxPage {
     /// The messages, in the order in which they were accepted.
-    pub messages: Vec<InboxMessage>,
-    /// Messages whose content is erased already, so that nobody can deliver them any more.
-    pub erased: Vec<MessageGuid>,
-    /// Where the next page begins: behind the last message of this one, erased or not. `None` if there was none.
-    pub reached: Option<InboxCursor>,
+    pub messages: Vec<Arrival>,
     /// Whether there is more behind it.
     pub more: bool,
 }
 
-/// A message as its event tells it, whether or not the read model shows it yet.
+impl InboxPage {
+    /// Where the next page begins: behind the last message of this one. `None` if there was none.
+    pub fn reached(&self) -> Option<InboxCursor> {
+        self.messages.last().map(|message| message.entry.cursor)
+    }
+}
+
+/// Where the content of a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// The payload.
+    pub id: PayloadId,
+    /// Its length in bytes.
+    pub length: u32,
+}
+
+impl Content {
+    /// What an event says of it.
+    pub const fn of(PayloadRef { id, length, .. }: PayloadRef) -> Self {
+        Self { id, length }
+    }
+}
+
+/// A message as its event tells it, whether or not the read model shows it yet. Its content may be erased already.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arrival {
     /// Whose it is.
@@ -84,7 +93,7 @@ pub struct Arrival {
     /// What is known of it beside its content.
     pub entry: InboxEntry,
     /// Where its content is.
-    pub content: Option<PayloadRef>,
+    pub content: Option<Content>,
     /// Which part of the content is the device's, if not all of it.
     pub share: Option<Share>,
 }
@@ -113,7 +122,7 @@ impl Arrival {
                 story: message.story,
                 updated_pni: message.updated_pni,
             },
-            content: message.content,
+            content: message.content.map(Content::of),
             share: message.share,
         }
     }

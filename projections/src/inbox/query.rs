@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use events::ids::DeviceAddress;
 use events::{Aci, MessageGuid, Position, Timestamp};
 use sqlx::PgPool;
 use sqlx::postgres::{PgArguments, PgRow};
-use uuid::Uuid;
 
-use super::{InboxCursor, InboxEntry, InboxMessage, InboxPage, PageLimits, TABLE, row};
+use super::{InboxCursor, InboxEntry, InboxPage, PageLimits, TABLE, row};
 use crate::QueryError;
 use crate::columns::{BoxError, device, device_column, generation, generation_column, get};
 
@@ -31,7 +29,7 @@ fn of(address: DeviceAddress, sql: &'static str) -> Query {
 }
 
 impl InboxQueries {
-    /// What was accepted after `after` (or ever), in the order of acceptance, with contents.
+    /// What was accepted after `after` (or ever), in the order of acceptance.
     pub async fn page(
         &self,
         address: DeviceAddress,
@@ -49,12 +47,7 @@ impl InboxQueries {
                         row_number() OVER (ORDER BY position) AS place, count(*) OVER () AS seen
                  FROM ahead
              )
-             SELECT measured.*, CASE
-                        WHEN key_material IS NULL THEN payloads.bytes
-                        ELSE '\\x22'::bytea || substring(payloads.bytes FROM key_material + 1 FOR 48)
-                             || substring(payloads.bytes FROM common + 1)
-                    END AS content
-             FROM measured LEFT JOIN log.payloads ON payloads.id = measured.payload
+             SELECT * FROM measured
              WHERE place = 1 OR (place <= $5 - 1 AND bytes_with_it <= $6)
              ORDER BY position",
         )
@@ -63,7 +56,7 @@ impl InboxQueries {
         .bind(i64::try_from(limits.bytes).unwrap_or(i64::MAX))
         .fetch_all(&self.0)
         .await?;
-        page(&rows).map_err(QueryError::damaged(TABLE))
+        page(&rows, address).map_err(QueryError::damaged(TABLE))
     }
 
     /// The longest waiting messages of all devices, at most `limit`, as far as they were accepted before `moment`: by device,
@@ -138,7 +131,7 @@ impl InboxQueries {
         Ok(position.map(|position| InboxCursor(Position::from_i64(position))))
     }
 
-    /// One waiting message, without its content.
+    /// One waiting message, without its content. Looked for by its guid alone, however full the mailbox is.
     pub async fn by_guid(
         &self,
         address: DeviceAddress,
@@ -146,11 +139,12 @@ impl InboxQueries {
     ) -> Result<Option<InboxEntry>, QueryError> {
         let message = of(
             address,
-            "SELECT * FROM inbox_v1 WHERE aci = $1 AND device = $2 AND generation = $3 AND guid = $4",
+            "SELECT * FROM inbox_v1 WHERE aci IS NOT DISTINCT FROM $1 AND device IS NOT DISTINCT FROM $2
+             AND generation IS NOT DISTINCT FROM $3 AND guid = $4",
         );
         let row = message.bind(guid.uuid()).fetch_optional(&self.0).await?;
         row.as_ref()
-            .map(row::read)
+            .map(row::entry)
             .transpose()
             .map_err(QueryError::damaged(TABLE))
     }
@@ -165,18 +159,14 @@ fn owner(row: &PgRow) -> Result<(DeviceAddress, MessageGuid), BoxError> {
     Ok((address, MessageGuid::from_uuid(get(row, "guid")?)))
 }
 
-fn page(rows: &[PgRow]) -> Result<InboxPage, BoxError> {
-    let mut page = InboxPage::default();
-    for row in rows {
-        let entry = row::read(row)?;
-        page.reached = Some(entry.cursor);
-        page.more = get::<i64>(row, "seen")? > i64::try_from(rows.len())?;
-        let content = get::<Option<Vec<u8>>>(row, "content")?.map(Bytes::from);
-        if content.is_none() && get::<Option<Uuid>>(row, "payload")?.is_some() {
-            page.erased.push(entry.guid);
-        } else {
-            page.messages.push(InboxMessage { entry, content });
-        }
-    }
-    Ok(page)
+fn page(rows: &[PgRow], address: DeviceAddress) -> Result<InboxPage, BoxError> {
+    let seen = match rows.first() {
+        Some(row) => get::<i64>(row, "seen")?,
+        None => 0,
+    };
+    let messages: Result<Vec<_>, _> = rows.iter().map(|row| row::arrival(row, address)).collect();
+    Ok(InboxPage {
+        messages: messages?,
+        more: seen > i64::try_from(rows.len())?,
+    })
 }

@@ -1,13 +1,13 @@
 //! Arrival messages as rows.
 
 use events::ids::DeviceAddress;
-use events::mailbox::{EnvelopeKind, MessageSource};
-use events::{Aci, Generation, MessageGuid, Pni, Position, ServiceId};
+use events::mailbox::{EnvelopeKind, MessageSource, Share};
+use events::{Aci, Generation, MessageGuid, PayloadId, Pni, Position, ServiceId};
 use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
-use super::{Arrival, InboxCursor, InboxEntry};
+use super::{Arrival, Content, InboxCursor, InboxEntry};
 use crate::columns::{
     BoxError, column, device, device_column, generation_column, get, kind_column, service_id,
     timestamp,
@@ -15,8 +15,35 @@ use crate::columns::{
 use crate::copy::{CopyRow, Fields};
 use crate::rows;
 
-/// Reads all of a row but the content.
-pub(super) fn read(row: &PgRow) -> Result<InboxEntry, BoxError> {
+/// Reads a row of the mailbox at `address`.
+pub(super) fn arrival(row: &PgRow, address: DeviceAddress) -> Result<Arrival, BoxError> {
+    let delivered = u32::try_from(get::<i32>(row, "payload_length")?)?;
+    let payload: Option<Uuid> = get(row, "payload")?;
+    let share = share(row)?;
+    Ok(Arrival {
+        address,
+        entry: entry(row)?,
+        content: payload.map(|id| Content {
+            id: PayloadId(id),
+            length: share.map_or(delivered, |share| share.length(delivered)),
+        }),
+        share,
+    })
+}
+
+fn share(row: &PgRow) -> Result<Option<Share>, BoxError> {
+    let place = |name| get::<Option<i32>>(row, name);
+    let (Some(key_material), Some(common)) = (place("key_material")?, place("common")?) else {
+        return Ok(None);
+    };
+    Ok(Some(Share {
+        key_material: u32::try_from(key_material)?,
+        common: u32::try_from(common)?,
+    }))
+}
+
+/// Reads what is known of a message beside its content.
+pub(super) fn entry(row: &PgRow) -> Result<InboxEntry, BoxError> {
     let kind: i16 = get(row, "kind")?;
     Ok(InboxEntry {
         cursor: InboxCursor(Position(u64::try_from(get::<i64>(row, "position")?)?)),
@@ -77,6 +104,9 @@ pub(super) async fn wipe_devices(
 }
 
 /// Removes these messages, as far as they are there.
+///
+/// Only the guid is compared with `=`, which an index serves: a table that grew faster than its statistics would otherwise be
+/// searched by the mailbox, all of it for each message.
 pub(super) async fn remove(
     connection: &mut PgConnection,
     messages: &[(DeviceAddress, MessageGuid)],
@@ -86,8 +116,9 @@ pub(super) async fn remove(
             "DELETE FROM inbox_v1 m
              USING unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::bigint[])
                    AS gone(guid, aci, device, generation)
-             WHERE m.guid = gone.guid AND m.aci = gone.aci AND m.device = gone.device
-               AND m.generation = gone.generation",
+             WHERE m.guid = gone.guid AND m.aci IS NOT DISTINCT FROM gone.aci
+               AND m.device IS NOT DISTINCT FROM gone.device
+               AND m.generation IS NOT DISTINCT FROM gone.generation",
         )
         .bind(column(messages, |(_, guid)| guid.uuid()))
         .bind(column(messages, |(it, _)| it.aci.uuid()))

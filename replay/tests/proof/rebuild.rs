@@ -153,7 +153,7 @@ async fn rebuilding_while_messages_flow_fails_no_query_and_loses_or_repeats_noth
                 .exists(samples::aci(1).into())
                 .await
                 .expect("no query fails");
-            after = page.reached.or(after);
+            after = page.reached().or(after);
             let new = page.messages.iter().map(|message| message.entry.clone());
             seen.extend(
                 new.filter(|entry| entry.cursor.0.0 > u64::from(base))

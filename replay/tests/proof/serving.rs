@@ -105,7 +105,7 @@ async fn read_steadily(queries: Queries, first: u32, going: Arc<AtomicBool>) -> 
             }
             let places: Vec<_> = page.messages.iter().map(|it| it.entry.cursor.0).collect();
             assert!(places.is_sorted(), "out of order");
-            after = page.reached.or(after);
+            after = page.reached().or(after);
         }
         number += READERS;
     }

@@ -3,10 +3,11 @@
 use axum::extract::State;
 use events::{DeviceId, MessageGuid, Pni, ServiceId, Timestamp};
 use http::HeaderMap;
-use projections::inbox::{InboxMessage, PageLimits};
+use projections::inbox::PageLimits;
 use projections::{Model, QueryError};
 use serde::{Deserialize, Serialize};
 
+use crate::contents::{self, InboxMessage};
 use crate::http::extract::{Authenticated, Json};
 use crate::http::problem::Problem;
 use crate::http::wire::{Base64, Padded};
@@ -109,8 +110,10 @@ pub(crate) async fn handler(
     let stories = headers
         .get("x-signal-receive-stories")
         .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"));
-    let shown = page
-        .messages
+    let messages = contents::load(&*api.payloads, &page.messages)
+        .await
+        .map_err(|error| Problem::unavailable(&error))?;
+    let shown = messages
         .into_iter()
         .filter(|message| stories || !message.entry.story);
     Ok(Json(ListResponse {

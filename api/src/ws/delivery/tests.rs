@@ -65,7 +65,7 @@ impl Mailbox for Shelf {
         true
     }
 
-    async fn page(&self, after: Position, bytes: usize) -> Result<InboxPage, MailboxUnavailable> {
+    async fn page(&self, after: Position, bytes: usize) -> Result<Page, MailboxUnavailable> {
         let messages = self.messages.lock().unwrap();
         let ahead = messages
             .iter()
@@ -82,11 +82,10 @@ impl Mailbox for Shelf {
             .collect();
         self.bytes_read
             .fetch_add(page.iter().map(size).sum(), Ordering::Relaxed);
-        Ok(InboxPage {
+        Ok(Page {
             reached: page.last().map(|message| message.entry.cursor),
             more: ahead.count() > page.len(),
             messages: page,
-            erased: Vec::new(),
         })
     }
 

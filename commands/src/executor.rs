@@ -1,4 +1,8 @@
 //! Runs commands: load, decide, append, and once more if somebody was faster. The whole concurrency story is here.
+//!
+//! The first time a command is decided on the states that this node remembers, without a query: the append names them as
+//! its guards, and is not stored if any of these streams has gone on. A refusal, or that nothing has to happen, is never
+//! told on the strength of memory alone: then, as after an append that failed, the streams are read.
 
 mod cache;
 mod encode;
@@ -16,8 +20,8 @@ use events::personal::SubjectKeys;
 use events::ports::{Clock, Entropy};
 use events::store::PayloadStore;
 use events::{
-    Actor, Append, AppendError, Appended, EventId, EventStore, Family, Payload, Position,
-    RequestId, Timestamp,
+    Actor, Append, AppendError, Appended, EventId, EventStore, Expected, Family, Guard, Payload,
+    Position, RequestId, Timestamp,
 };
 use uuid::Uuid;
 
@@ -160,10 +164,17 @@ impl Executor {
             None => None,
         };
         for attempt in 1..=MAX_ATTEMPTS {
-            let mut work = Work::new(self, context);
-            let answer = match command.run(&mut work).await {
+            // What this node remembers is nearly always how things stand, and the append finds out if it is not.
+            let from_memory = attempt == 1 && context.again.is_none() && self.store.checks_guards();
+            let mut work = Work::new(self, context, from_memory);
+            let ran = command.run(&mut work).await;
+            let (writes, remembered) = work.finish();
+            let from_memory = !remembered.is_empty();
+            let answer = match ran {
                 Ok(done) => Ok(done),
                 Err(Stop::RefusedOnRecord(refused)) => Err(Failure::Refused(refused)),
+                // Nothing is appended that would find out.
+                Err(_) if from_memory => continue,
                 Err(Stop::Refused(refused)) => return Err(Failure::Refused(refused)),
                 Err(Stop::Unavailable(Unavailable(source))) => {
                     return Err(Failure::Unavailable(source));
@@ -173,11 +184,21 @@ impl Executor {
                     continue;
                 }
             };
-            match self.commit(work.into_writes(), context).await? {
+            if from_memory && writes.is_empty() {
+                continue;
+            }
+            match self.commit(writes, remembered, context).await? {
                 Tried::Stored(position) => return answer.map(|done| Executed { done, position }),
                 Tried::Beaten => {
-                    tracing::debug!(command = C::NAME, attempt, "decided on an outdated state");
-                    self.pause(attempt, context).await;
+                    tracing::debug!(
+                        command = C::NAME,
+                        attempt,
+                        from_memory,
+                        "decided on an outdated state"
+                    );
+                    if !from_memory {
+                        self.pause(attempt, context).await;
+                    }
                 }
             }
         }
@@ -186,10 +207,11 @@ impl Executor {
         })
     }
 
-    /// Appends what a run has recorded.
+    /// Appends what a run has recorded, if what it took from memory is still so.
     async fn commit<R: Error>(
         &self,
         mut writes: Vec<Write>,
+        mut remembered: Vec<Guard>,
         context: &RequestContext,
     ) -> Result<Tried, Failure<R>> {
         if writes.is_empty() {
@@ -200,9 +222,16 @@ impl Executor {
             .filter(|_| context.again.is_some())
             .map(|write| (write.stream.clone(), write.events.len()))
             .collect();
-        let append = encode::encode(self, &mut writes, context)
+        let mut append = encode::encode(self, &mut writes, context)
             .await
             .map_err(|Unavailable(source)| Failure::Unavailable(source))?;
+        // Of a stream that is written to at a known place, the place is compared anyway.
+        let compared = |guard: &Guard| {
+            let mut writes = append.writes.iter();
+            writes.any(|it| it.stream == guard.stream && it.expected != Expected::Any)
+        };
+        remembered.retain(|guard| !compared(guard));
+        append.guards = remembered;
         self.payloads.keep_at_hand(&messages(&append)).await;
         let appended = match self.append(append).await {
             Ok(appended) => appended,

@@ -32,8 +32,8 @@ pub use metadata::{Actor, Metadata, RequestId};
 pub use payload::{Payload, PayloadId, PayloadRef};
 pub use personal::{Personal, Subject};
 pub use store::{
-    Append, AppendError, Appended, Batch, EventStore, Expected, NewEvent, Position, ReadError,
-    Recorded, Revision,
+    Append, AppendError, Appended, Batch, EventStore, Expected, Guard, NewEvent, Position,
+    ReadError, Recorded, Revision,
 };
 pub use stream::{Family, StreamId};
 pub use values::{Timestamp, e164::E164};

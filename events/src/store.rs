@@ -123,6 +123,15 @@ pub struct StreamWrite {
     pub events: Vec<NewEvent>,
 }
 
+/// A stream that is not written to, and on which the events depend all the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guard {
+    /// The stream.
+    pub stream: StreamId,
+    /// Where it must stand.
+    pub expected: Expected,
+}
+
 /// Events for one or more distinct streams, to be stored together.
 ///
 /// **Prefix safety.** A store that cannot write several streams in one transaction writes them in the order given and
@@ -131,18 +140,24 @@ pub struct StreamWrite {
 pub struct Append {
     /// In the order in which they become true.
     pub writes: Vec<StreamWrite>,
+    /// What must be as it was when they were decided. Only for stores that check it ([`EventStore::checks_guards`]).
+    pub guards: Vec<Guard>,
 }
 
 impl Append {
+    /// An append to these streams.
+    pub fn to(writes: Vec<StreamWrite>) -> Self {
+        let guards = Vec::new();
+        Self { writes, guards }
+    }
+
     /// An append to one stream.
     pub fn one(stream: StreamId, expected: Expected, events: Vec<NewEvent>) -> Self {
-        Self {
-            writes: vec![StreamWrite {
-                stream,
-                expected,
-                events,
-            }],
-        }
+        Self::to(vec![StreamWrite {
+            stream,
+            expected,
+            events,
+        }])
     }
 
     /// The number of events.
@@ -266,7 +281,8 @@ pub struct Batch {
 /// Where facts are kept.
 #[async_trait]
 pub trait EventStore: Send + Sync + 'static {
-    /// Stores all of `append` or nothing (see [`Append`] for stores that cannot), if every stream stands as expected.
+    /// Stores all of `append` or nothing (see [`Append`] for stores that cannot), if every stream stands as expected, those
+    /// of its guards included.
     ///
     /// When this returns, the events survive the death of any process. Repeating an append with the same event ids
     /// stores nothing more and answers like the first time, whatever the streams have become since.
@@ -329,6 +345,11 @@ pub trait EventStore: Send + Sync + 'static {
             Ok(Some((batch, (through, families))))
         })
         .boxed()
+    }
+
+    /// Whether an append can depend on streams that it does not write to: their places are compared in the same moment.
+    fn checks_guards(&self) -> bool {
+        false
     }
 
     /// Whether positions are 1, 2, 3, … without a gap, so that their difference counts events. The port promises only

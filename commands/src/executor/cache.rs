@@ -14,8 +14,8 @@ const IDLE: Duration = Duration::from_mins(30);
 /// The state of some stream. Its type follows from the stream's family.
 pub(crate) type State = Arc<dyn Any + Send + Sync>;
 
-/// States and the revisions that they stand at. Whoever uses one reads the rest of the stream first, so an entry that is
-/// behind costs time and nothing else.
+/// States and the revisions that they stand at. Whoever uses one reads the rest of the stream first, or lets the append
+/// find out whether there is any, so an entry that is behind costs time and nothing else.
 pub(crate) struct Cache(moka::future::Cache<StreamId, (State, Revision)>);
 
 impl Default for Cache {

@@ -20,6 +20,15 @@ pub(super) fn typed<A: Aggregate>(state: State) -> Arc<A> {
 }
 
 impl Executor {
+    /// The state of a stream as far as this node remembers it, if it does. It may have gone on elsewhere.
+    pub(super) async fn remembered<A: Aggregate>(
+        &self,
+        stream: &StreamId,
+    ) -> Option<(Arc<A>, Revision)> {
+        let (state, revision) = self.cache.get(stream).await?;
+        Some((typed::<A>(state), revision))
+    }
+
     /// The state of a stream: what is cached of it, and the rest of the stream.
     pub(crate) async fn catch_up<A: Aggregate>(
         &self,

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use events::ports::Entropy;
 use events::store::PayloadSlice;
 use events::{
-    AnyEvent, Expected, MessageGuid, Payload, PayloadId, PayloadRef, Revision, StreamId, Timestamp,
+    AnyEvent, Expected, Guard, MessageGuid, Payload, PayloadId, PayloadRef, Revision, StreamId,
+    Timestamp,
 };
 
 use super::cache::State;
@@ -21,6 +22,10 @@ use crate::command::Unavailable;
 pub struct Work<'a> {
     executor: &'a Executor,
     context: &'a RequestContext,
+    /// Whether states are taken as this node remembers them.
+    from_memory: bool,
+    /// The streams whose states were.
+    remembered: Mutex<Vec<Guard>>,
     seen: Mutex<HashMap<StreamId, (State, Option<Revision>)>>,
     payloads: HashMap<PayloadId, Payload>,
     writes: Vec<Write>,
@@ -74,10 +79,16 @@ pub(super) struct Recording {
 }
 
 impl<'a> Work<'a> {
-    pub(super) fn new(executor: &'a Executor, context: &'a RequestContext) -> Self {
+    pub(super) fn new(
+        executor: &'a Executor,
+        context: &'a RequestContext,
+        from_memory: bool,
+    ) -> Self {
         Self {
             executor,
             context,
+            from_memory,
+            remembered: Mutex::default(),
             seen: Mutex::default(),
             payloads: HashMap::new(),
             writes: Vec::new(),
@@ -94,7 +105,8 @@ impl<'a> Work<'a> {
         &*self.executor.entropy
     }
 
-    /// The state of the stream named `id`, with everything that stands there now. Within one run a stream is read once.
+    /// The state of the stream named `id`, with everything that stands there now; where it is not, the append fails and the
+    /// command is run again. Within one run a stream is read once.
     pub async fn load<A: Aggregate>(&self, id: A::Id) -> Result<Loaded<A>, Unavailable> {
         let stream = A::stream(id);
         let seen = self.seen().get(&stream).cloned();
@@ -106,7 +118,7 @@ impl<'a> Work<'a> {
                         .as_it_was::<A>(&stream, self.context, own)
                         .await?
                 }
-                None => self.executor.catch_up::<A>(&stream).await?,
+                None => self.look::<A>(&stream).await?,
             },
         };
         self.seen()
@@ -116,6 +128,22 @@ impl<'a> Work<'a> {
             state,
             revision,
         })
+    }
+
+    async fn look<A: Aggregate>(
+        &self,
+        stream: &StreamId,
+    ) -> Result<(Arc<A>, Option<Revision>), Unavailable> {
+        if self.from_memory
+            && let Some((state, revision)) = self.executor.remembered::<A>(stream).await
+        {
+            self.remembered().push(Guard {
+                stream: stream.clone(),
+                expected: Expected::Exact(revision),
+            });
+            return Ok((state, Some(revision)));
+        }
+        self.executor.catch_up::<A>(stream).await
     }
 
     /// Records events on a stream that was loaded: they hold only if it still stands where it stood. Once a run and stream.
@@ -198,8 +226,13 @@ impl<'a> Work<'a> {
         fetched.map_err(Unavailable::from_source)
     }
 
-    pub(super) fn into_writes(self) -> Vec<Write> {
-        self.writes
+    /// What was recorded, and which states were taken from memory.
+    pub(super) fn finish(self) -> (Vec<Write>, Vec<Guard>) {
+        let remembered = self.remembered.into_inner();
+        (
+            self.writes,
+            remembered.expect("nothing panics while it is locked"),
+        )
     }
 
     fn recording(&mut self, event: AnyEvent) -> Recording {
@@ -207,6 +240,12 @@ impl<'a> Work<'a> {
             .payload()
             .and_then(|reference| self.payloads.remove(&reference.id));
         Recording { event, payload }
+    }
+
+    fn remembered(&self) -> std::sync::MutexGuard<'_, Vec<Guard>> {
+        self.remembered
+            .lock()
+            .expect("nothing panics while it is locked")
     }
 
     fn seen(&self) -> std::sync::MutexGuard<'_, HashMap<StreamId, (State, Option<Revision>)>> {

@@ -1,13 +1,14 @@
 //! The executor when others are faster, stores fail, and answers are lost.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use events::account::AccountEvent;
 use events::personal::SubjectKeys as _;
 use events::{
-    Actor, Append, AppendError, Appended, Batch, EventStore, Family, Position, ReadError, Recorded,
-    Revision, StreamId, Subject,
+    Actor, Append, AppendError, Appended, Batch, EventStore, Family, MessageGuid, Position,
+    ReadError, Recorded, Revision, StreamId, Subject,
 };
 use futures::stream::BoxStream;
 use testkit::environment::{FrozenClock, SeededEntropy};
@@ -19,13 +20,15 @@ use crate::account::mark_seen::MarkSeen;
 use crate::device::link_device::LinkDeviceRefused;
 use crate::device::remove_device::RemoveDevice;
 use crate::executor::{Executor, Failure, MAX_ATTEMPTS};
-use crate::testing::fixtures::{aci, device, link, register};
+use crate::message::send_message::{SendMessage, SendMessageRefused, Sender};
+use crate::testing::fixtures::{self, aci, device, link, register};
 use crate::testing::world::World;
 
 /// A store on which somebody else is always a little faster: before each append comes one of theirs.
 struct Rivalry {
     store: MemoryStore,
     rivals: Mutex<Vec<Append>>,
+    reads: AtomicUsize,
 }
 
 #[async_trait]
@@ -44,6 +47,7 @@ impl EventStore for Rivalry {
         from: Revision,
         limit: usize,
     ) -> Result<Vec<Recorded>, ReadError> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
         self.store.read(stream, from, limit).await
     }
 
@@ -67,11 +71,20 @@ impl EventStore for Rivalry {
     async fn head(&self) -> Result<Position, ReadError> {
         self.store.head().await
     }
+
+    fn checks_guards(&self) -> bool {
+        self.store.checks_guards()
+    }
 }
 
 impl Rivalry {
     /// An executor on this world's log, and `times` rivals that each write into the account of person 1.
     fn in_world(world: &World, times: u8) -> Executor {
+        Self::watched(world, times).0
+    }
+
+    /// The same, and the store to see how often it was read.
+    fn watched(world: &World, times: u8) -> (Executor, Arc<Self>) {
         let seen = |n: u8| events::NewEvent {
             id: events::EventId::from_random([n; 16]),
             type_name: "DeviceSeen",
@@ -89,13 +102,19 @@ impl Rivalry {
         let rivals = Mutex::new((0..times).map(write).collect());
         let store = world.store.clone();
         let payloads = Arc::new(store.clone());
-        Executor::new(
-            Arc::new(Self { store, rivals }),
+        let rivalry = Arc::new(Self {
+            store,
+            rivals,
+            reads: AtomicUsize::default(),
+        });
+        let executor = Executor::new(
+            rivalry.clone(),
             payloads.clone(),
             payloads,
             Arc::<FrozenClock>::default(),
             Arc::<SeededEntropy>::default(),
-        )
+        );
+        (executor, rivalry)
     }
 }
 
@@ -142,6 +161,69 @@ async fn whoever_is_overtaken_every_time_gives_up_and_changes_nothing() {
             .len(),
         1
     );
+}
+
+/// A message from person 1 to the first device of person 2.
+fn message(number: u8) -> SendMessage {
+    let sender = Sender::Identified(aci(1), device(1));
+    let mut message = fixtures::message(aci(2).into(), sender, [(device(1), None)]);
+    message.messages[0].guid = MessageGuid::from_random([number; 16]);
+    message
+}
+
+#[tokio::test]
+async fn what_is_remembered_is_not_read_again_as_long_as_it_is_so() {
+    let world = World::with_people([1, 2]).await;
+    let (node, store) = Rivalry::watched(&world, 0);
+    let reads = async |command: &SendMessage| {
+        let before = store.reads.load(Ordering::Relaxed);
+        let request = node.request_by(Actor::Anonymous);
+        let outcome = node.execute(command, &request).await;
+        (outcome, store.reads.load(Ordering::Relaxed) - before)
+    };
+    let (sent, first) = reads(&message(1)).await;
+    assert!(sent.is_ok() && first > 0);
+    let (sent, again) = reads(&message(2)).await;
+    assert!(sent.is_ok());
+    assert_eq!(again, 0);
+
+    // Another node links a device to the recipient: what this one remembers would leave it out.
+    world.link(2, 1).await;
+    let (refused, looked) = reads(&message(3)).await;
+    assert!(
+        matches!(
+            &refused,
+            Err(Failure::Refused(SendMessageRefused::MismatchedDevices { missing, .. })) if *missing == [device(2)]
+        ),
+        "{refused:?}"
+    );
+    assert!(looked > 0, "a refusal is not told from memory");
+}
+
+#[tokio::test]
+async fn a_refusal_that_only_memory_gives_is_not_told() {
+    let world = World::with_people([1, 2]).await;
+    world.link(2, 1).await;
+    let (node, _) = Rivalry::watched(&world, 0);
+    let refused = node
+        .execute(&message(1), &node.request_by(Actor::Anonymous))
+        .await;
+    assert!(matches!(
+        refused,
+        Err(Failure::Refused(
+            SendMessageRefused::MismatchedDevices { .. }
+        ))
+    ));
+    let remove = RemoveDevice {
+        aci: aci(2),
+        caller: device(1),
+        target: device(2),
+    };
+    world.run(&remove).await;
+    let sent = node
+        .execute(&message(1), &node.request_by(Actor::Anonymous))
+        .await;
+    assert!(sent.is_ok(), "{sent:?}");
 }
 
 #[tokio::test]

@@ -16,12 +16,12 @@ pub async fn an_append_that_was_cut_short_is_a_prefix_and_its_repeat_completes_i
             return;
         }
         let streams = [new_stream(), new_stream(), new_stream()];
-        let append = Append {
-            writes: streams
+        let append = Append::to(
+            streams
                 .iter()
                 .map(|stream| write(stream, Expected::NoStream, 2))
                 .collect(),
-        };
+        );
         let outcome = store.append(append.clone()).await;
         assert!(
             matches!(outcome, Err(AppendError::Unavailable(_))),

@@ -80,9 +80,7 @@ pub fn write(stream: &StreamId, expected: Expected, count: usize) -> StreamWrite
 
 /// An append of `count` new events to one stream.
 pub fn append_of(stream: &StreamId, expected: Expected, count: usize) -> Append {
-    Append {
-        writes: vec![write(stream, expected, count)],
-    }
+    Append::to(vec![write(stream, expected, count)])
 }
 
 /// Appends one new event wherever the stream stands.

@@ -34,9 +34,7 @@ async fn write_a_lot(
         let mut answered = Vec::new();
         for round in 0..APPENDS_EACH {
             let append = match round % 4 {
-                0 => Append {
-                    writes: streams.iter().map(|s| write(s, Expected::Any, 2)).collect(),
-                },
+                0 => Append::to(streams.iter().map(|s| write(s, Expected::Any, 2)).collect()),
                 1 => append_of(&streams[0], Expected::Any, 3),
                 _ => append_of(&streams[round % 3], Expected::Any, 1),
             };

@@ -11,12 +11,10 @@ pub async fn a_repeat_answers_like_the_first_time(subject: &impl StoreUnderTest)
     let store = subject.store();
     let (one, two) = (new_stream(), new_stream());
     append_one(&*store, &two).await;
-    let append = Append {
-        writes: vec![
-            write(&one, Expected::NoStream, 2),
-            write(&two, Expected::Any, 1),
-        ],
-    };
+    let append = Append::to(vec![
+        write(&one, Expected::NoStream, 2),
+        write(&two, Expected::Any, 1),
+    ]);
     let first = store.append(append.clone()).await.expect("stored");
     assert!(!first.repeated);
     let at_once = store

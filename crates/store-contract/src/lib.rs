@@ -69,6 +69,8 @@ macro_rules! store_contract {
             revisions: a_stream_is_read_in_pages;
             revisions: a_conflict_in_one_stream_leaves_the_others_untouched;
             revisions: of_sixty_four_writers_each_revision_has_one;
+            revisions: an_append_is_bound_to_its_guards;
+            revisions: of_two_that_depend_on_each_other_one_is_stored;
             idempotency: a_repeat_answers_like_the_first_time;
             idempotency: a_half_repeated_append_is_refused;
             idempotency: an_id_of_another_stream_is_refused;

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use events::store::{Append, AppendError, Expected, Revision};
+use events::store::{Append, AppendError, Expected, Guard, Revision};
+use events::stream::StreamId;
 use futures::future::join_all;
 
 use super::StoreUnderTest;
@@ -102,12 +103,10 @@ pub async fn a_conflict_in_one_stream_leaves_the_others_untouched(subject: &impl
     let store = subject.store();
     let (free, taken) = (new_stream(), new_stream());
     append_one(&*store, &taken).await;
-    let append = Append {
-        writes: vec![
-            write(&free, Expected::NoStream, 2),
-            write(&taken, Expected::NoStream, 1),
-        ],
-    };
+    let append = Append::to(vec![
+        write(&free, Expected::NoStream, 2),
+        write(&taken, Expected::NoStream, 1),
+    ]);
     let outcome = store.append(append).await;
     let Err(AppendError::WrongRevision {
         stream,
@@ -123,12 +122,10 @@ pub async fn a_conflict_in_one_stream_leaves_the_others_untouched(subject: &impl
     );
     assert_eq!(whole(&*store, &free).await.len(), 0);
     assert_eq!(whole(&*store, &taken).await.len(), 1);
-    let both = Append {
-        writes: vec![
-            write(&free, Expected::NoStream, 2),
-            write(&taken, Expected::Exact(Revision(0)), 1),
-        ],
-    };
+    let both = Append::to(vec![
+        write(&free, Expected::NoStream, 2),
+        write(&taken, Expected::Exact(Revision(0)), 1),
+    ]);
     let appended = store
         .append(both)
         .await
@@ -165,4 +162,76 @@ pub async fn of_sixty_four_writers_each_revision_has_one(subject: &impl StoreUnd
         .collect();
     let expected: Vec<_> = (0..5).map(|round| winners[&round]).collect();
     assert_eq!(stored, expected);
+}
+
+/// An append can depend on a stream that it does not write to. Where that cannot be checked, it is not stored at all.
+pub async fn an_append_is_bound_to_its_guards(subject: &impl StoreUnderTest) {
+    let store = subject.store();
+    let (guarded, written) = (new_stream(), new_stream());
+    let guarded_append = |expected| {
+        let mut append = append_of(&written, Expected::Any, 1);
+        append.guards.push(Guard {
+            stream: guarded.clone(),
+            expected,
+        });
+        append
+    };
+    if !store.checks_guards() {
+        let outcome = store.append(guarded_append(Expected::NoStream)).await;
+        assert!(
+            matches!(outcome, Err(AppendError::Unavailable(_))),
+            "{outcome:?}"
+        );
+        assert_eq!(whole(&*store, &written).await.len(), 0);
+        return;
+    }
+    let first = guarded_append(Expected::NoStream);
+    store.append(first.clone()).await.expect("it has no event");
+    append_one(&*store, &guarded).await;
+    append_one(&*store, &guarded).await;
+    for wrong in [Expected::NoStream, Expected::Exact(Revision(0))] {
+        let outcome = store.append(guarded_append(wrong)).await;
+        let Err(AppendError::WrongRevision {
+            stream,
+            expected,
+            actual,
+        }) = outcome
+        else {
+            panic!("expected a wrong revision, got {outcome:?}");
+        };
+        assert_eq!(
+            (stream, expected, actual),
+            (guarded.clone(), wrong, Some(Revision(1)))
+        );
+    }
+    let exact = guarded_append(Expected::Exact(Revision(1)));
+    store.append(exact).await.expect("it stands there");
+    let repeated = store.append(first).await.expect("a repeat succeeds");
+    assert!(
+        repeated.repeated,
+        "a repeat is one, whatever has become of its guards"
+    );
+    assert_eq!(whole(&*store, &written).await.len(), 2);
+    assert_eq!(whole(&*store, &guarded).await.len(), 2);
+}
+
+/// Of writers who each append to a stream of their own and depend on the stream of their neighbour, not all can be right.
+pub async fn of_two_that_depend_on_each_other_one_is_stored(subject: &impl StoreUnderTest) {
+    let store = subject.store();
+    if !store.checks_guards() {
+        return;
+    }
+    for _ in 0..50 {
+        let (one, other) = (new_stream(), new_stream());
+        let append = |written: &StreamId, guarded: &StreamId| {
+            let mut append = append_of(written, Expected::NoStream, 1);
+            append.guards.push(Guard {
+                stream: guarded.clone(),
+                expected: Expected::NoStream,
+            });
+            store.append(append)
+        };
+        let (a, b) = futures::join!(append(&one, &other), append(&other, &one));
+        assert!(a.is_ok() != b.is_ok(), "{a:?} {b:?}");
+    }
 }

@@ -54,6 +54,12 @@ impl Appender {
         append: Append,
         at: Timestamp,
     ) -> Result<Appended, AppendError> {
+        if !append.guards.is_empty() {
+            return Err(AppendError::Unavailable(
+                "a cluster compares a stream with what is expected only when it writes to it"
+                    .into(),
+            ));
+        }
         check_size(&append, cluster.options().max_append)?;
         let before = self.acknowledged().last().copied();
         keep_payloads(payloads, &append).await?;

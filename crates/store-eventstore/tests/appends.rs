@@ -173,7 +173,7 @@ async fn a_conflict_on_a_later_stream_stores_nothing_on_the_earlier_ones() {
     let writes = (1..=3)
         .map(|number| write(number, Expected::NoStream, number))
         .collect();
-    let error = store.append(Append { writes }).await.unwrap_err();
+    let error = store.append(Append::to(writes)).await.unwrap_err();
     let AppendError::WrongRevision {
         stream,
         expected,
@@ -189,10 +189,12 @@ async fn a_conflict_on_a_later_stream_stores_nothing_on_the_earlier_ones() {
 
 #[tokio::test]
 async fn an_append_over_streams_that_is_cut_short_leaves_a_prefix_and_its_repeat_completes_it() {
-    let append = || Append {
-        writes: (1..=3)
-            .map(|number| write(number, Expected::NoStream, number))
-            .collect(),
+    let append = || {
+        Append::to(
+            (1..=3)
+                .map(|number| write(number, Expected::NoStream, number))
+                .collect(),
+        )
     };
     for cut_at in 0..3 {
         let (double, memory) = double().await;
@@ -224,10 +226,12 @@ async fn an_append_over_streams_that_is_cut_short_leaves_a_prefix_and_its_repeat
 async fn a_repeat_over_streams_is_known_as_one() {
     let (double, memory) = double().await;
     let store = connect(&double.url()).await.unwrap();
-    let append = || Append {
-        writes: (1..=3)
-            .map(|number| write(number, Expected::NoStream, number))
-            .collect(),
+    let append = || {
+        Append::to(
+            (1..=3)
+                .map(|number| write(number, Expected::NoStream, number))
+                .collect(),
+        )
     };
     let first = store.append(append()).await.unwrap();
     store.append(one(1, Expected::Any, &[9])).await.unwrap();

@@ -112,6 +112,10 @@ impl EventStore for PgEventStore {
         scan::scan(&self.log, after, through, families, limit)
     }
 
+    fn checks_guards(&self) -> bool {
+        true
+    }
+
     fn reads_archive(&self) -> bool {
         true
     }

@@ -9,7 +9,7 @@ use events::personal::{KeyId, KeysUnavailable, SubjectKey, SubjectKeys};
 use events::ports::{Clock, Entropy};
 use events::store::{PayloadSlice, PayloadStore, PayloadsUnavailable, StreamWrite};
 use events::{
-    Append, AppendError, Appended, Batch, EventId, EventStore, Family, PayloadId, Position,
+    Append, AppendError, Appended, Batch, EventId, EventStore, Family, Guard, PayloadId, Position,
     ReadError, Recorded, Revision, StreamId, Subject,
 };
 use futures::stream::{self, BoxStream, StreamExt as _};
@@ -141,6 +141,18 @@ impl Log {
         write.events.iter().all(|event| done(event.id))
     }
 
+    fn guard(&self, Guard { stream, expected }: &Guard) -> Result<(), AppendError> {
+        let actual = self.revision_of(stream);
+        if expected.admits(actual) {
+            return Ok(());
+        }
+        Err(AppendError::WrongRevision {
+            stream: stream.clone(),
+            expected: *expected,
+            actual,
+        })
+    }
+
     fn check(&self, write: &StreamWrite) -> Result<(), AppendError> {
         let mut ids = write.events.iter().map(|event| event.id);
         if let Some(id) = ids.find(|id| self.by_id.contains_key(id)) {
@@ -195,6 +207,10 @@ impl Log {
         }
         let pending = || append.writes.iter().filter(|write| !self.is_done(write));
         pending().try_for_each(|write| self.check(write))?;
+        append
+            .guards
+            .iter()
+            .try_for_each(|guard| self.guard(guard))?;
         let ids: Vec<_> = append
             .writes
             .iter()
@@ -308,6 +324,10 @@ impl EventStore for MemoryStore {
     async fn head(&self) -> Result<Position, ReadError> {
         Ok(self.log().head())
     }
+
+    fn checks_guards(&self) -> bool {
+        true
+    }
 }
 
 #[async_trait]
@@ -410,9 +430,7 @@ mod tests {
             expected: Expected::NoStream,
             events: vec![event(2 * number), event(2 * number + 1)],
         };
-        Append {
-            writes: (1..=3).map(write).collect(),
-        }
+        Append::to((1..=3).map(write).collect())
     }
 
     #[tokio::test]

@@ -62,10 +62,14 @@ impl Batch {
             })
     }
 
-    /// Every stream that is written to, and whether it is said to be new.
+    /// Every stream that is written to or depended on, and whether an index objects if it is wrongly taken for new.
     pub(super) fn streams(&self) -> impl Iterator<Item = (&StreamId, bool)> {
-        let writes = self.0.iter().flat_map(|request| &request.append.writes);
-        writes.map(|write| (&write.stream, write.expected == Expected::NoStream))
+        let appends = || self.0.iter().map(|request| &request.append);
+        // What somebody depends on comes first: where it is written to as well, it has to be looked up all the same.
+        let guards = appends().flat_map(|append| &append.guards);
+        let writes = appends().flat_map(|append| &append.writes);
+        let writes = writes.map(|write| (&write.stream, write.expected == Expected::NoStream));
+        guards.map(|guard| (&guard.stream, false)).chain(writes)
     }
 
     /// The event ids to look up.

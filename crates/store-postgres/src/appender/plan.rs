@@ -108,17 +108,19 @@ impl<'a> Planner<'a, '_> {
         if places.iter().any(Option::is_some) {
             return repeat(append, &places);
         }
-        for write in &append.writes {
-            let actual = self.stands.get(&write.stream).copied().flatten();
-            if write.expected.admits(actual) {
+        let writes = append.writes.iter().map(|it| (&it.stream, it.expected));
+        let guards = append.guards.iter().map(|it| (&it.stream, it.expected));
+        for (stream, expected) in writes.chain(guards) {
+            let actual = self.stands.get(stream).copied().flatten();
+            if expected.admits(actual) {
                 continue;
             }
             if !candidate.looked_up {
                 return Verdict::Unsure;
             }
             return Verdict::Refuse(AppendError::WrongRevision {
-                stream: write.stream.clone(),
-                expected: write.expected,
+                stream: stream.clone(),
+                expected,
                 actual,
             });
         }

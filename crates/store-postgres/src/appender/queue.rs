@@ -113,7 +113,10 @@ impl Queue {
 /// Refuses what would fail anyway, before it can spoil a batch.
 fn check(append: &Append) -> Result<(), AppendError> {
     let (events, bytes) = (append.len(), append.size());
-    if events > MAX_APPEND_EVENTS || bytes > MAX_APPEND_BYTES {
+    if events > MAX_APPEND_EVENTS
+        || append.guards.len() > MAX_APPEND_EVENTS
+        || bytes > MAX_APPEND_BYTES
+    {
         return Err(AppendError::TooLarge { events, bytes });
     }
     well_formed(append).map_err(|malformed| AppendError::Unavailable(cause(malformed)))

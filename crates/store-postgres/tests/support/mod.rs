@@ -21,12 +21,12 @@ pub(crate) async fn write_steadily(store: &dyn EventStore, rounds: usize) -> Ack
         let append = match round % 3 {
             0 => append_of(&streams[0], Expected::Any, 1),
             1 => append_of(&streams[1], Expected::Any, 5),
-            _ => Append {
-                writes: streams
+            _ => Append::to(
+                streams
                     .iter()
                     .map(|stream| write(stream, Expected::Any, 1))
                     .collect(),
-            },
+            ),
         };
         acknowledged.extend(persist(store, append).await);
     }

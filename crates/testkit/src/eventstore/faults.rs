@@ -30,6 +30,8 @@ pub struct Seen {
     pub sessions: u64,
     /// Reads that end.
     pub reads: u64,
+    /// Events sent, by reads and by subscriptions.
+    pub events: u64,
     /// The prefixes of each subscription's filter; none without a filter.
     pub filters: Vec<Vec<String>>,
 }

@@ -32,7 +32,7 @@ pub(super) async fn read(
             "the double filters subscriptions only",
         ));
     }
-    let spacing = service.spacing;
+    let (spacing, faults) = (service.spacing, service.faults.clone());
     let backwards = options.read_direction() == ReadDirection::Backwards;
     let pages = match options.stream_option {
         Some(StreamOption::Stream(of)) => {
@@ -55,7 +55,10 @@ pub(super) async fn read(
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     Ok(events
         .take(count)
-        .map_ok(move |event| read_event(event, spacing))
+        .map_ok(move |event| {
+            faults.note(|seen| seen.events += 1);
+            read_event(event, spacing)
+        })
         .boxed())
 }
 

@@ -7,6 +7,7 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 use tonic::Status;
 
 use super::convert::{Spacing, read_event, response, stream_id, unreadable};
+use super::faults::Faults;
 use super::service::Service;
 use super::wire::streams::ReadResp;
 use super::wire::streams::read_req::Options;
@@ -53,6 +54,7 @@ pub(super) async fn subscribe(
     let mut progress = Progress {
         selection,
         spacing: service.spacing,
+        faults: service.faults.clone(),
         head,
         caught_up: false,
         considered: 0,
@@ -136,6 +138,7 @@ impl Selection {
 struct Progress {
     selection: Selection,
     spacing: Spacing,
+    faults: Arc<Faults>,
     /// Of the log, when the subscription began.
     head: Position,
     caught_up: bool,
@@ -149,6 +152,7 @@ impl Progress {
         for event in batch.events {
             let position = event.position;
             if self.selection.wants(&event) {
+                self.faults.note(|seen| seen.events += 1);
                 answers.push(read_event(event, self.spacing));
             }
             answers.extend(self.checkpoint(position));

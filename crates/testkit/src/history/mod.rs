@@ -105,9 +105,7 @@ impl History {
                 expected: Expected::Any,
                 events: vec![new],
             };
-            let append = Append {
-                writes: vec![write],
-            };
+            let append = Append::to(vec![write]);
             store
                 .append(append)
                 .await

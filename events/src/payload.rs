@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::values::{InvalidBytes, base64_serde};
+use crate::values::{shown_by_its_start, sized_bytes};
 
 /// Where a payload stands in the payload store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -35,30 +35,8 @@ impl PayloadDigest {
     }
 }
 
-impl TryFrom<Vec<u8>> for PayloadDigest {
-    type Error = InvalidBytes;
-
-    fn try_from(bytes: Vec<u8>) -> Result<Self, InvalidBytes> {
-        bytes
-            .try_into()
-            .map(Self)
-            .map_err(|_| InvalidBytes("a SHA-256 hash (32 bytes)"))
-    }
-}
-
-impl AsRef<[u8]> for PayloadDigest {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for PayloadDigest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PayloadDigest({}…)", hex::encode(&self.0[..4]))
-    }
-}
-
-base64_serde!(PayloadDigest);
+sized_bytes!(PayloadDigest, "a SHA-256 hash (32 bytes)");
+shown_by_its_start!(PayloadDigest);
 
 /// What an event says of a payload. It stays true after the bytes are gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

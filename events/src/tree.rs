@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::codec::event_family;
-use crate::values::{InvalidBytes, Timestamp, base64_serde};
+use crate::values::{Timestamp, shown_by_its_start, sized_bytes};
 
 event_family! {
     /// What can happen to the tree.
@@ -34,35 +34,7 @@ pub struct TreeHash(pub [u8; 32]);
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct HeadSignature(pub [u8; 64]);
 
-macro_rules! fixed_bytes {
-    ($name:ident, $what:literal) => {
-        impl TryFrom<Vec<u8>> for $name {
-            type Error = InvalidBytes;
-
-            fn try_from(bytes: Vec<u8>) -> Result<Self, InvalidBytes> {
-                bytes.try_into().map(Self).map_err(|_| InvalidBytes($what))
-            }
-        }
-
-        impl AsRef<[u8]> for $name {
-            fn as_ref(&self) -> &[u8] {
-                &self.0
-            }
-        }
-
-        impl std::fmt::Debug for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                write!(
-                    f,
-                    concat!(stringify!($name), "({}…)"),
-                    hex::encode(&self.0[..4])
-                )
-            }
-        }
-
-        base64_serde!($name);
-    };
-}
-
-fixed_bytes!(TreeHash, "a node of the tree (32 bytes)");
-fixed_bytes!(HeadSignature, "an Ed25519 signature (64 bytes)");
+sized_bytes!(TreeHash, "a node of the tree (32 bytes)");
+shown_by_its_start!(TreeHash);
+sized_bytes!(HeadSignature, "an Ed25519 signature (64 bytes)");
+shown_by_its_start!(HeadSignature);

@@ -11,7 +11,6 @@ use axum::extract::{Extension, State};
 use axum::response::Response;
 use bytes::Bytes;
 use events::meeting::{MeetingsUnavailable, Place};
-use futures::StreamExt as _;
 use http::HeaderMap;
 use prost::Message as _;
 use tokio::sync::{mpsc, watch};
@@ -23,7 +22,7 @@ use crate::http::extract::{ClientAddress, SocketPeer};
 use crate::http::idempotency;
 use crate::http::problem::{Problem, chain};
 use crate::http::wire::to_url_safe_padded;
-use crate::limits::{provisioning as times, socket as limits};
+use crate::limits::provisioning as times;
 use crate::state::Api;
 use crate::ws::desk::{Desk, Sent};
 use crate::ws::ending::Ending;
@@ -32,7 +31,7 @@ use crate::ws::inbox::Inbox;
 use crate::ws::reader::{Handler, Reader};
 use crate::ws::requests::Tunnel;
 use crate::ws::session::{Line, close, write};
-use crate::ws::upgrade::{From, Inner, dispatch, no_place, not_an_upgrade};
+use crate::ws::upgrade::{From, Inner, bounded, dispatch, no_place};
 use crate::ws::wire::SocketWire;
 
 /// The numbers of the server's two requests.
@@ -53,16 +52,11 @@ pub(crate) async fn handler(
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
-    let upgrade = upgrade.map_err(|rejection| not_an_upgrade(&rejection))?;
+    let upgrade = bounded(upgrade)?;
     let seat: Seat<Origin> = api
         .sockets_by_origin()
         .take(from.into())
         .map_err(no_place)?;
-    let upgrade = upgrade
-        .max_message_size(limits::MESSAGE_HARD)
-        .max_frame_size(limits::MESSAGE_HARD)
-        .read_buffer_size(limits::READ_BUFFER)
-        .write_buffer_size(limits::READ_BUFFER);
     let tracker = api.shutdown.tracker.clone();
     let tunnel = Tunnel::new(
         SocketPeer::Newcomer,
@@ -97,13 +91,7 @@ struct Session {
 impl Session {
     async fn run(self, socket: WebSocket) {
         let opened = Instant::now();
-        let (sink, stream) = socket.split();
-        let (outbox, frames) = mpsc::channel(limits::FRAMES);
-        let mut line = Line {
-            sink,
-            stream,
-            frames,
-        };
+        let (mut line, outbox) = Line::of(socket);
         let desk = Arc::new(Desk::default());
         let mut reader = Reader::new(self.tunnel, self.handler, Arc::clone(&desk), outbox.clone());
         let written = watch::Sender::new(());

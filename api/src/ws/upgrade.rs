@@ -72,7 +72,7 @@ pub(crate) async fn handler(
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
-    let upgrade = upgrade.map_err(|rejection| not_an_upgrade(&rejection))?;
+    let upgrade = bounded(upgrade)?;
     let by_origin = api
         .sockets_by_origin()
         .take(from.into())
@@ -103,11 +103,6 @@ pub(crate) async fn handler(
         address.map(|Extension(address)| address),
         &headers,
     );
-    let upgrade = upgrade
-        .max_message_size(limits::MESSAGE_HARD)
-        .max_frame_size(limits::MESSAGE_HARD)
-        .read_buffer_size(limits::READ_BUFFER)
-        .write_buffer_size(limits::READ_BUFFER);
     let tracker = api.shutdown.tracker.clone();
     let mut answer = upgrade.on_upgrade(move |socket| {
         // The place in the hub is taken only now: a socket that does not open displaces nobody.
@@ -160,7 +155,19 @@ async fn primary_is_idle(api: &Api, address: DeviceAddress) -> Result<bool, Prob
         .is_some_and(|primary| api.clock.now().since(primary.last_seen) >= api.config.idle_primary))
 }
 
-pub(super) fn not_an_upgrade(rejection: &WebSocketUpgradeRejection) -> Problem {
+/// The upgrade, if it is one, to a socket that holds only so much.
+pub(super) fn bounded(
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<WebSocketUpgrade, Problem> {
+    let upgrade = upgrade.map_err(|rejection| not_an_upgrade(&rejection))?;
+    Ok(upgrade
+        .max_message_size(limits::MESSAGE_HARD)
+        .max_frame_size(limits::MESSAGE_HARD)
+        .read_buffer_size(limits::READ_BUFFER)
+        .write_buffer_size(limits::READ_BUFFER))
+}
+
+fn not_an_upgrade(rejection: &WebSocketUpgradeRejection) -> Problem {
     let status = match rejection {
         WebSocketUpgradeRejection::MethodNotGet(_)
         | WebSocketUpgradeRejection::MethodNotConnect(_) => StatusCode::METHOD_NOT_ALLOWED,

@@ -16,8 +16,11 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes it on a connection of its own, if nobody has it.
+    /// Takes it on a connection of its own, if nobody has it. Whoever asks while somebody else has it costs no connection.
     pub async fn try_take(pool: &PgPool, task: Task<'static>) -> Result<Option<Self>, sqlx::Error> {
+        if holders(pool, &[task]).await?.iter().any(Option::is_some) {
+            return Ok(None);
+        }
         let mut connection = pool.acquire().await?.detach();
         let taken = try_take(&mut connection, task).await?;
         Ok(taken.then_some(Self { connection, task }))

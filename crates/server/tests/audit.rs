@@ -14,7 +14,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
-use support::{Account, ClientKeys, DevServer, call, heliograph, register};
+use support::{Account, ClientKeys, DevServer, call, connect, heliograph, register};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc};
@@ -198,11 +198,6 @@ async fn an_outside_system_follows_the_log_with_the_program_in_the_documentation
     assert!(server.interrupt().success());
     follower.kill().unwrap();
     follower.wait().unwrap();
-}
-
-async fn connect(data: &Path) -> PgConnection {
-    let url = std::fs::read_to_string(data.join("database.url")).unwrap();
-    PgConnection::connect(url.trim()).await.unwrap()
 }
 
 async fn run(connection: &mut PgConnection, statements: &[&'static str]) {

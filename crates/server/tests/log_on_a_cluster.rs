@@ -12,8 +12,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use events::EventStore;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
-use sqlx::{Connection as _, PgConnection};
-use support::{Account, DevServer, HELIOGRAPH, call, heliograph, next_number, register};
+use support::{Account, DevServer, HELIOGRAPH, call, connect, heliograph, next_number, register};
 use testkit::eventstore::Double;
 use testkit::memory::MemoryStore;
 use testkit::postgres::TestDatabase;
@@ -63,8 +62,7 @@ async fn receive(client: &Client, base: &str, me: &Account) -> Vec<String> {
 
 /// What stands in the log and in the payload store of a server's Postgres.
 async fn kept_in_postgres(data: &Path) -> (i64, i64) {
-    let url = std::fs::read_to_string(data.join("database.url")).unwrap();
-    let mut connection = PgConnection::connect(&url).await.unwrap();
+    let mut connection = connect(data).await;
     let count = "SELECT (SELECT count(*) FROM log.events), (SELECT count(*) FROM log.payloads)";
     sqlx::query_as(count)
         .fetch_one(&mut connection)

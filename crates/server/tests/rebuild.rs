@@ -12,12 +12,25 @@ use std::time::Duration;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
-use sqlx::{Connection as _, PgConnection};
-use support::{Account, DevServer, call, heliograph, next_number, register};
+use support::{Account, DevServer, call, connect, heliograph, next_number, register, standing};
 use tokio_util::task::TaskTracker;
 
 /// How often everything is rebuilt while the messages flow.
 const REBUILDS: usize = 3;
+
+/// Sends a message that says a number; it must be accepted.
+async fn say(client: &Client, base: &str, from: &Account, to: &Account, number: usize) {
+    let body = json!({
+        "messages": [{
+            "type": 1, "destinationDeviceId": 1, "content": BASE64_STANDARD.encode(number.to_string()),
+        }],
+        "timestamp": 1_767_225_600_000_u64,
+    });
+    let url = format!("{base}/v1/messages/{}", to.aci);
+    let user = Some((from.aci.as_str(), "x"));
+    let sent = call(client, Method::PUT, url, user, Some(body)).await;
+    assert_eq!(sent.unwrap().status(), StatusCode::OK);
+}
 
 /// Sends numbered messages until told to stop; returns how many were accepted.
 async fn send(
@@ -29,23 +42,7 @@ async fn send(
 ) -> usize {
     let mut number = 0;
     while !stop.load(Ordering::Relaxed) {
-        let body = json!({
-            "messages": [{
-                "type": 1, "destinationDeviceId": 1, "content": BASE64_STANDARD.encode(number.to_string()),
-            }],
-            "timestamp": 1_767_225_600_000_u64,
-        });
-        let url = format!("{base}/v1/messages/{}", to.aci);
-        let sent = call(
-            &client,
-            Method::PUT,
-            url,
-            Some((&from.aci, "x")),
-            Some(body),
-        )
-        .await
-        .unwrap();
-        assert_eq!(sent.status(), StatusCode::OK);
+        say(&client, &base, &from, &to, number).await;
         number += 1;
     }
     number
@@ -152,11 +149,7 @@ async fn what_a_reactor_or_a_read_model_passes_over_shows_in_readiness_metrics_a
     register(&client, &server.http, &next_number(), "x", None)
         .await
         .unwrap();
-    let get = async |path: &str| {
-        let answer = client.get(format!("{}{path}", server.admin)).send().await;
-        let answer = answer.unwrap();
-        (answer.status(), answer.text().await.unwrap())
-    };
+    let get = async |path: &str| server.admin(&client, path).await;
     let run = |arguments: &[&str]| heliograph(data.path(), arguments);
     for name in ["erasure", "inbox"] {
         let park = ["replay", "park", name, "1", "--reason", "cursed"];
@@ -178,11 +171,7 @@ async fn what_a_reactor_or_a_read_model_passes_over_shows_in_readiness_metrics_a
             get("/metrics").await.1.contains(&shown)
         })
         .await;
-        let (_, said) = run(&["replay", "status", "--json"]);
-        let said = said.lines().find(|line| line.starts_with('['));
-        let standings: Value = serde_json::from_str(said.unwrap()).unwrap();
-        let standings = standings.as_array().unwrap();
-        let standing = standings.iter().find(|it| it["model"] == name).unwrap();
+        let standing = standing(data.path(), name);
         assert_eq!(standing["parked"], 1, "{standing}");
         let unpark = ["replay", "unpark", name, "1", "--reason", "mended"];
         assert!(run(&unpark).0.success());
@@ -198,8 +187,7 @@ async fn what_a_reactor_or_a_read_model_passes_over_shows_in_readiness_metrics_a
 
 /// Runs a statement on the database of the server with this data.
 async fn by_hand(data: &Path, statement: &str) {
-    let url = std::fs::read_to_string(data.join("database.url")).unwrap();
-    let mut connection = PgConnection::connect(url.trim()).await.unwrap();
+    let mut connection = connect(data).await;
     sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned()))
         .execute(&mut connection)
         .await
@@ -225,30 +213,13 @@ async fn a_read_model_that_stands_still_shows_in_readiness_metrics_and_status_un
     let bob = register(&client, &server.http, &bob, "x", None)
         .await
         .unwrap();
-    let get = async |path: &str| {
-        let answer = client.get(format!("{}{path}", server.admin)).send().await;
-        let answer = answer.unwrap();
-        (answer.status(), answer.text().await.unwrap())
-    };
+    let get = async |path: &str| server.admin(&client, path).await;
     by_hand(
         data.path(),
         "ALTER TABLE read_models.inbox_v1 ADD CONSTRAINT full_up CHECK (false) NOT VALID",
     )
     .await;
-    let body = json!({
-        "messages": [{ "type": 1, "destinationDeviceId": 1, "content": BASE64_STANDARD.encode("7") }],
-        "timestamp": 1_767_225_600_000_u64,
-    });
-    let url = format!("{}/v1/messages/{}", server.http, bob.aci);
-    let sent = call(
-        &client,
-        Method::PUT,
-        url,
-        Some((&alice.aci, "x")),
-        Some(body),
-    )
-    .await;
-    assert_eq!(sent.unwrap().status(), StatusCode::OK);
+    say(&client, &server.http, &alice, &bob, 7).await;
 
     until("readiness tells that it stands still", async || {
         let (status, said) = get("/health/ready").await;
@@ -262,11 +233,7 @@ async fn a_read_model_that_stands_still_shows_in_readiness_metrics_and_status_un
             && measured(&metrics, "projection_lag_seconds", "inbox") > Some(0.0)
     })
     .await;
-    let (_, said) = heliograph(data.path(), &["replay", "status", "--json"]);
-    let said = said.lines().find(|line| line.starts_with('['));
-    let standings: Value = serde_json::from_str(said.unwrap()).unwrap();
-    let standings = standings.as_array().unwrap();
-    let standing = standings.iter().find(|it| it["model"] == "inbox").unwrap();
+    let standing = standing(data.path(), "inbox");
     assert_eq!(standing["state"], "stopped", "{standing}");
     assert!(standing["behind"].as_u64().unwrap() >= 1, "{standing}");
 
@@ -301,8 +268,7 @@ async fn a_rebuild_under_way_shows_in_the_metrics_of_the_server() {
         .unwrap();
     let shown = async |wanted: [(&str, f64); 5]| {
         until("the metrics show it", async || {
-            let metrics = client.get(format!("{}/metrics", server.admin)).send().await;
-            let metrics = metrics.unwrap().text().await.unwrap();
+            let (_, metrics) = server.admin(&client, "/metrics").await;
             let is = |(name, value)| measured(&metrics, name, "accounts") == Some(value);
             wanted.into_iter().all(is)
         })

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 use store_postgres::PgSubjectKeys;
 use support::cluster::Installation;
-use support::{Account, DevServer, HELIOGRAPH, call, heliograph, register};
+use support::{Account, DevServer, HELIOGRAPH, call, connect, heliograph, register};
 use testkit::environment::SeededEntropy;
 use testkit::history::History;
 use testkit::history::samples::{self, Address};
@@ -25,11 +25,6 @@ use testkit::history::samples::{self, Address};
 const LONG: Duration = Duration::from_mins(2);
 
 const MESSAGES: usize = 20;
-
-async fn connect(data: &Path) -> PgConnection {
-    let url = std::fs::read_to_string(data.join("database.url")).unwrap();
-    PgConnection::connect(url.trim()).await.unwrap()
-}
 
 async fn exchange(client: &Client, base: &str, from: &Account, to: &Account) {
     for number in 0..MESSAGES {

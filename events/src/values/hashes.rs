@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{InvalidBytes, base64_serde};
+use super::sized_bytes;
 
 /// A salted hash of a token: a device password, a registration lock, a recovery password, a verification code.
 ///
@@ -37,22 +37,7 @@ impl UnidentifiedAccessKey {
     }
 }
 
-impl TryFrom<Vec<u8>> for UnidentifiedAccessKey {
-    type Error = InvalidBytes;
-
-    fn try_from(bytes: Vec<u8>) -> Result<Self, InvalidBytes> {
-        bytes
-            .try_into()
-            .map(Self)
-            .map_err(|_| InvalidBytes("an access key (16 bytes)"))
-    }
-}
-
-impl AsRef<[u8]> for UnidentifiedAccessKey {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
+sized_bytes!(UnidentifiedAccessKey, "an access key (16 bytes)");
 
 impl fmt::Debug for UnidentifiedAccessKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,27 +45,8 @@ impl fmt::Debug for UnidentifiedAccessKey {
     }
 }
 
-base64_serde!(UnidentifiedAccessKey);
-
 /// SHA-256 of a device-linking token: enough to see that a token was spent, not enough to spend it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LinkTokenHash(pub [u8; 32]);
 
-impl TryFrom<Vec<u8>> for LinkTokenHash {
-    type Error = InvalidBytes;
-
-    fn try_from(bytes: Vec<u8>) -> Result<Self, InvalidBytes> {
-        bytes
-            .try_into()
-            .map(Self)
-            .map_err(|_| InvalidBytes("a SHA-256 hash (32 bytes)"))
-    }
-}
-
-impl AsRef<[u8]> for LinkTokenHash {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-base64_serde!(LinkTokenHash);
+sized_bytes!(LinkTokenHash, "a SHA-256 hash (32 bytes)");

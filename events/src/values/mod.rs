@@ -150,6 +150,42 @@ macro_rules! base64_serde {
 }
 pub(crate) use base64_serde;
 
+/// Makes a tuple struct over an array of bytes a byte value: read from as many bytes, and base64 in stored events.
+macro_rules! sized_bytes {
+    ($name:ident, $what:literal) => {
+        impl TryFrom<Vec<u8>> for $name {
+            type Error = $crate::values::InvalidBytes;
+
+            fn try_from(bytes: Vec<u8>) -> Result<Self, Self::Error> {
+                let bytes = bytes.try_into().map(Self);
+                bytes.map_err(|_| $crate::values::InvalidBytes($what))
+            }
+        }
+
+        impl AsRef<[u8]> for $name {
+            fn as_ref(&self) -> &[u8] {
+                &self.0
+            }
+        }
+
+        $crate::values::base64_serde!($name);
+    };
+}
+pub(crate) use sized_bytes;
+
+/// Debug output of a byte value that is no secret: its first bytes in hex.
+macro_rules! shown_by_its_start {
+    ($name:ident) => {
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                let start = hex::encode(&self.0[..4]);
+                write!(f, concat!(stringify!($name), "({}…)"), start)
+            }
+        }
+    };
+}
+pub(crate) use shown_by_its_start;
+
 /// The form that stored events use: standard alphabet, no padding.
 pub(crate) fn to_base64(bytes: &[u8]) -> String {
     BASE64_STANDARD_NO_PAD.encode(bytes)

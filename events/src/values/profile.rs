@@ -7,7 +7,7 @@ use std::str::FromStr;
 use base64::prelude::{BASE64_URL_SAFE, Engine as _};
 use serde::{Deserialize, Serialize};
 
-use super::{InvalidBytes, base64_serde};
+use super::{InvalidBytes, base64_serde, shown_by_its_start, sized_bytes};
 
 /// The name of one version of a profile: 32 bytes that follow from the profile key, 64 hex digits in text.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -110,29 +110,8 @@ impl ZkCredentialKey {
     pub const LEN: usize = 33;
 }
 
-impl TryFrom<Vec<u8>> for ZkCredentialKey {
-    type Error = InvalidBytes;
-
-    fn try_from(bytes: Vec<u8>) -> Result<Self, InvalidBytes> {
-        let bytes = bytes.try_into().map(Self);
-        bytes.map_err(|_| InvalidBytes("a credential key (33 bytes)"))
-    }
-}
-
-impl AsRef<[u8]> for ZkCredentialKey {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for ZkCredentialKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let start = hex::encode(&self.0[..5]);
-        write!(f, "ZkCredentialKey({start}…)")
-    }
-}
-
-base64_serde!(ZkCredentialKey);
+sized_bytes!(ZkCredentialKey, "a credential key (33 bytes)");
+shown_by_its_start!(ZkCredentialKey);
 
 /// The name of a picture that whoever shows a credential may put in its place: a commitment of 32 bytes, 64 hex digits in
 /// text. It tells nothing of the account.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{InvalidBytes, base64_serde};
+use super::{InvalidBytes, base64_serde, sized_bytes};
 
 /// The number of a key within its account, from 1. Never given anew.
 #[derive(
@@ -31,30 +31,13 @@ impl fmt::Display for TotpKeyId {
 #[derive(Clone, PartialEq, Eq)]
 pub struct TotpSecret(pub [u8; 32]);
 
-impl TryFrom<Vec<u8>> for TotpSecret {
-    type Error = InvalidBytes;
-
-    fn try_from(bytes: Vec<u8>) -> Result<Self, InvalidBytes> {
-        bytes
-            .try_into()
-            .map(Self)
-            .map_err(|_| InvalidBytes("a key for one-time passwords (32 bytes)"))
-    }
-}
-
-impl AsRef<[u8]> for TotpSecret {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
+sized_bytes!(TotpSecret, "a key for one-time passwords (32 bytes)");
 
 impl fmt::Debug for TotpSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TotpSecret(…)")
     }
 }
-
-base64_serde!(TotpSecret);
 
 /// What an owner notes about a key: 160 bytes of ciphertext.
 #[derive(Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{InvalidBytes, base64_serde};
+use super::{InvalidBytes, base64_serde, sized_bytes};
 use crate::ids::InvalidId;
 
 /// The hash of a username: a commitment of 32 bytes. Written as 64 hexadecimal digits in lower case.
@@ -15,24 +15,7 @@ impl UsernameHash {
     pub const LEN: usize = 32;
 }
 
-impl TryFrom<Vec<u8>> for UsernameHash {
-    type Error = InvalidBytes;
-
-    fn try_from(bytes: Vec<u8>) -> Result<Self, InvalidBytes> {
-        bytes
-            .try_into()
-            .map(Self)
-            .map_err(|_| InvalidBytes("the hash of a username (32 bytes)"))
-    }
-}
-
-impl AsRef<[u8]> for UsernameHash {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-base64_serde!(UsernameHash);
+sized_bytes!(UsernameHash, "the hash of a username (32 bytes)");
 
 impl fmt::Display for UsernameHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

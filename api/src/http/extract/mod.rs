@@ -12,7 +12,7 @@ pub use address::ClientAddress;
 pub use basic::{Basic, StrictBasic};
 pub use device::{AnonymousOnly, Authenticated, MaybeAuthenticated, SocketPeer};
 pub use json::Json;
-pub use path::{Parameters, Segment, Segments};
+pub use path::{Named, Parameters, Segment, Segments};
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;

@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequestParts, Path, Query};
 use events::values::username::UsernameHash;
-use events::{Aci, DeviceId, LinkHandle, MessageGuid, ServiceId, SessionId};
+use events::{Aci, DeviceId, E164, LinkHandle, MessageGuid, ServiceId, SessionId};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
@@ -13,6 +13,27 @@ use crate::http::wire;
 pub trait Segment: Sized {
     /// Parses the decoded text.
     fn parse(text: &str) -> Result<Self, Problem>;
+}
+
+/// Somebody, by an identity of theirs or by their number.
+#[derive(Clone, Debug)]
+pub enum Named<I> {
+    /// The identity.
+    Identity(I),
+    /// The number: it begins with a plus sign.
+    Number(E164),
+}
+
+impl<I: Segment> Segment for Named<I> {
+    fn parse(text: &str) -> Result<Self, Problem> {
+        if text.starts_with('+') {
+            text.parse()
+                .map(Self::Number)
+                .map_err(|_| Problem::not_found())
+        } else {
+            I::parse(text).map(Self::Identity)
+        }
+    }
 }
 
 /// One parsed segment, or two or three of them.

@@ -15,7 +15,7 @@ use axum::response::IntoResponse;
 use commands::keys::take_pre_keys::{DeviceBundle, PreKeyBundles, TakePreKeys, TakePreKeysRefused};
 use events::ids::DeviceAddress;
 use events::values::keys::EcPublicKey;
-use events::{Actor, DeviceId, E164, RegistrationId, ServiceId};
+use events::{Actor, DeviceId, RegistrationId, ServiceId};
 use http::StatusCode;
 use projections::{Model, QueryError};
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use super::wire::{EcPreKeyJson, KyberPreKeyJson, SignedPreKeyJson};
 use crate::config::DialectSwitch;
 use crate::http::extract::{
-    AccessKeyHeader, Authenticated, Json, MaybeAuthenticated, Segment, Segments,
+    AccessKeyHeader, Authenticated, Json, MaybeAuthenticated, Named, Segment, Segments,
     TokenBesideCredentials,
 };
 use crate::http::layers::Asked;
@@ -79,25 +79,6 @@ impl From<PreKeyBundles> for TakeResponse {
     }
 }
 
-/// Whose keys: an identity, or, from callers who say who they are, a number.
-#[derive(Clone, Debug)]
-pub(crate) enum Target {
-    Identity(ServiceId),
-    Number(E164),
-}
-
-impl Segment for Target {
-    fn parse(text: &str) -> Result<Self, Problem> {
-        if text.starts_with('+') {
-            text.parse()
-                .map(Self::Number)
-                .map_err(|_| Problem::not_found())
-        } else {
-            ServiceId::parse(text).map(Self::Identity)
-        }
-    }
-}
-
 /// Of which device; of all for `*`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Which(Option<DeviceId>);
@@ -117,10 +98,14 @@ impl Segment for Which {
 
 /// The identity that is meant. A number is only known to callers who say who they are, and one that does not want to be
 /// found is not.
-async fn resolve(api: &Api, target: Target, identified: bool) -> Result<ServiceId, Problem> {
+async fn resolve(
+    api: &Api,
+    target: Named<ServiceId>,
+    identified: bool,
+) -> Result<ServiceId, Problem> {
     let number = match target {
-        Target::Identity(identity) => return Ok(identity),
-        Target::Number(number) => number,
+        Named::Identity(identity) => return Ok(identity),
+        Named::Number(number) => number,
     };
     if !identified {
         return Err(Problem::unauthorized());
@@ -185,7 +170,7 @@ pub(crate) async fn handler(
     asked: Asked,
     MaybeAuthenticated(authenticated): MaybeAuthenticated,
     access: AccessKeyHeader,
-    segments: Result<Segments<(Target, Which)>, Problem>,
+    segments: Result<Segments<(Named<ServiceId>, Which)>, Problem>,
 ) -> Result<impl IntoResponse, Problem> {
     if authenticated.is_none() && !access.has_key() && !access.has_group_token() {
         return Err(Problem::unauthorized());

@@ -10,11 +10,11 @@
 use axum::extract::State;
 use axum::response::IntoResponse;
 use commands::message::report_message::ReportMessage;
-use events::{Aci, E164, MessageGuid};
+use events::{Aci, MessageGuid};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use crate::http::extract::{Authenticated, Json, Segment, Segments};
+use crate::http::extract::{Authenticated, Json, Named, Segments};
 use crate::http::layers::Asked;
 use crate::http::problem::Problem;
 use crate::http::wire::{Base64, non_empty};
@@ -31,30 +31,11 @@ pub struct ReportRequest {
     pub token: Option<Base64<Vec<u8>>>,
 }
 
-/// Who is said to have sent the message: an account, or the one that has a number.
-#[derive(Clone, Debug)]
-pub(crate) enum Source {
-    Account(Aci),
-    Number(E164),
-}
-
-impl Segment for Source {
-    fn parse(text: &str) -> Result<Self, Problem> {
-        if text.starts_with('+') {
-            text.parse()
-                .map(Self::Number)
-                .map_err(|_| Problem::not_found())
-        } else {
-            Aci::parse(text).map(Self::Account)
-        }
-    }
-}
-
-/// The account, if a number has one.
-async fn account(api: &Api, source: Source) -> Result<Option<Aci>, Problem> {
+/// The account that is said to have sent the message, if a number has one.
+async fn account(api: &Api, source: Named<Aci>) -> Result<Option<Aci>, Problem> {
     let number = match source {
-        Source::Account(aci) => return Ok(Some(aci)),
-        Source::Number(number) => number,
+        Named::Identity(aci) => return Ok(Some(aci)),
+        Named::Number(number) => number,
     };
     let pni = api.pnis.pni_of(&number);
     let account = api.queries.accounts().by_service_id(pni.into()).await;
@@ -66,7 +47,7 @@ pub(crate) async fn handler(
     State(api): State<Api>,
     asked: Asked,
     caller: Authenticated,
-    Segments((source, guid)): Segments<(Source, MessageGuid)>,
+    Segments((source, guid)): Segments<(Named<Aci>, MessageGuid)>,
     _: Option<Json<ReportRequest>>,
 ) -> Result<impl IntoResponse, Problem> {
     let Some(source) = account(&api, source).await? else {

@@ -16,8 +16,9 @@ use crypto::keys::EcPrivateKey;
 use crypto::xeddsa;
 use events::ports::Entropy;
 use events::values::keys::KyberPublicKey;
-use reqwest::{Client, Method, Response};
+use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection};
 use testkit::environment::SeededEntropy;
 
 /// The binary under test.
@@ -104,6 +105,13 @@ impl DevServer {
             .expect("the first is the pid")
     }
 
+    /// What the admin listener answers to a question.
+    pub(crate) async fn admin(&self, client: &Client, path: &str) -> (StatusCode, String) {
+        let answer = client.get(format!("{}{path}", self.admin)).send().await;
+        let answer = answer.expect("the admin listener answers");
+        (answer.status(), answer.text().await.expect("text"))
+    }
+
     /// The server's process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
@@ -140,6 +148,24 @@ impl Drop for DevServer {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A connection to the database of the server with this data.
+pub(crate) async fn connect(data: &Path) -> PgConnection {
+    let url = std::fs::read_to_string(data.join("database.url")).expect("the server wrote it");
+    let connection = PgConnection::connect(url.trim()).await;
+    connection.expect("the database can be reached")
+}
+
+/// What `replay status` says of a read model or reactor.
+pub(crate) fn standing(data: &Path, name: &str) -> Value {
+    let (_, said) = heliograph(data, &["replay", "status", "--json"]);
+    let line = said.lines().find(|line| line.starts_with('['));
+    let line = line.unwrap_or_else(|| panic!("no standings in: {said}"));
+    let standings: Vec<Value> = serde_json::from_str(line).expect("JSON");
+    let mut standings = standings.into_iter();
+    let standing = standings.find(|it| it["model"] == name);
+    standing.unwrap_or_else(|| panic!("{name} is missing in: {said}"))
 }
 
 /// Sends a signal by name.

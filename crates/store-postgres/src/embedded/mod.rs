@@ -23,6 +23,7 @@ use std::time::Duration;
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 use tokio::time::{Instant, sleep};
+use url::Url;
 
 pub use binaries::Binaries;
 use guard::Guard;
@@ -157,24 +158,24 @@ impl Cluster {
 
     /// The address of a database of this cluster as every Postgres client reads it, password included: a secret.
     pub fn url(&self, database: &str) -> String {
-        let url = self.connect.clone().database(database).to_url_lossy();
-        // What follows are settings of our own client.
-        url.as_str()
-            .split('?')
-            .next()
-            .unwrap_or_default()
-            .to_owned()
+        self.address(database).into()
     }
 
     /// The address for processes that can reach the cluster's folder: by its socket, which costs both sides less than TCP.
     /// A secret as well.
     pub fn socket_url(&self, database: &str) -> String {
-        let mut url = self.connect.clone().database(database).to_url_lossy();
-        url.set_query(None);
+        let mut url = self.address(database);
         if let Some(folder) = self.place.socket_folder() {
             url.query_pairs_mut().append_pair("host", folder);
         }
         url.into()
+    }
+
+    /// Without the settings of our own client.
+    fn address(&self, database: &str) -> Url {
+        let mut url = self.connect.clone().database(database).to_url_lossy();
+        url.set_query(None);
+        url
     }
 
     /// Where the cluster lives; differs from the directory asked for where the unprivileged user cannot reach that one.

@@ -287,6 +287,17 @@ async fn a_token_that_its_service_does_not_know_is_taken_off_the_device() {
         }
     };
     tokio::time::timeout(PATIENCE, gone).await.expect("it goes");
+    // The log says because of which message.
+    let because: Vec<bool> = sqlx::query_scalar(
+        "SELECT dropped.metadata->>'causation' = message.event_id::text
+                AND dropped.metadata->>'correlation' = message.metadata->>'correlation'
+         FROM log.readable dropped, log.readable message
+         WHERE dropped.metadata->>'actor' = 'system:push' AND message.type = 'MessageQueued'",
+    )
+    .fetch_all(&scene.door.database.pool)
+    .await
+    .unwrap();
+    assert_eq!(because, [true]);
     scene.send(2, true).await;
     scene.nothing_is_pushed().await;
 }

@@ -104,6 +104,7 @@ impl Expiry {
             for (mailbox, guids) in found {
                 expired += guids.len() as u64;
                 let command = ExpireMessages { mailbox, guids };
+                // No causation: time has passed, and that is no event. The event names the messages whose time it was.
                 let context = executor.request_by(Actor::System("expiry".into()));
                 last = executor
                     .execute(&command, &context)

@@ -369,3 +369,98 @@ async fn the_log_is_signed_and_an_edited_row_is_named() {
         "{said}"
     );
 }
+
+/// Waits until a query finds something.
+async fn until(connection: &mut PgConnection, sql: &'static str) {
+    let found = async {
+        while !sqlx::query_scalar::<_, bool>(sql)
+            .fetch_one(&mut *connection)
+            .await
+            .unwrap()
+        {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(LONG, found).await.expect(sql);
+}
+
+#[tokio::test]
+async fn every_event_of_a_journey_says_who_did_it_through_which_request_and_because_of_what() {
+    let data = tempfile::tempdir().unwrap();
+    let server = DevServer::start(data.path());
+    let (client, base) = (Client::new(), server.http.clone());
+    let one = register(&client, &base, "+12025550150", "pw", None)
+        .await
+        .unwrap();
+    let two = register(&client, &base, "+12025550151", "pw", None)
+        .await
+        .unwrap();
+    send(&client, &base, &one, &two, b"hello").await;
+    let as_two = Some((&*two.aci, &*two.password));
+    let url = format!("{base}/v1/messages");
+    let page = call(&client, Method::GET, url.clone(), as_two, None).await;
+    let page: Value = page.unwrap().json().await.unwrap();
+    let guid = page["messages"][0]["guid"].as_str().unwrap();
+    let got = call(
+        &client,
+        Method::DELETE,
+        format!("{url}/uuid/{guid}"),
+        as_two,
+        None,
+    );
+    assert!(got.await.unwrap().status().is_success());
+    send(&client, &base, &two, &one, b"never fetched").await;
+    delete(&client, &base, &one).await;
+    let mut connection = connect(data.path()).await;
+    let erased = "SELECT EXISTS (SELECT FROM log.readable WHERE type = 'AccountErased')";
+    until(&mut connection, erased).await;
+
+    let kinds: Vec<String> = sqlx::query_scalar("SELECT DISTINCT type FROM log.readable")
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+    for kind in [
+        "AccountRegistered",
+        "MessageQueued",
+        "MessagesDelivered",
+        "AccountDeleted",
+        "AccountErased",
+    ] {
+        assert!(kinds.iter().any(|it| it == kind), "{kind}: {kinds:?}");
+    }
+    let silent: Vec<String> = sqlx::query_scalar(
+        "SELECT type FROM log.readable
+         WHERE NOT coalesce(metadata ?& ARRAY['at', 'actor', 'request', 'correlation'], false)
+            OR metadata->>'actor' = '' OR metadata->>'request' IS NULL OR metadata->>'correlation' IS NULL",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    assert_eq!(silent, [""; 0]);
+    // What reactors do has a cause, which stands before it in the log and in the same chain.
+    let causes: Vec<(String, Option<String>, Option<bool>)> = sqlx::query_as(
+        "SELECT effect.type, cause.type,
+                cause.position < effect.position
+                AND effect.metadata->>'correlation' = cause.metadata->>'correlation'
+         FROM log.readable effect
+         LEFT JOIN log.readable cause ON cause.event_id::text = effect.metadata->>'causation'
+         WHERE effect.metadata->>'actor' = 'system:erasure'",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    let because_of_deletion = (
+        "AccountErased".to_owned(),
+        Some("AccountDeleted".to_owned()),
+        Some(true),
+    );
+    assert!(causes.contains(&because_of_deletion), "{causes:?}");
+    assert!(
+        causes
+            .iter()
+            .all(|(_, cause, fits)| cause.is_some() && *fits == Some(true)),
+        "{causes:?}"
+    );
+    connection.close().await.unwrap();
+    assert!(server.interrupt().success());
+}

@@ -27,6 +27,7 @@ pub use apns::ApnsOptions;
 pub use fcm::{FcmOptions, ServiceAccount};
 pub use services::{Services, ServicesOptions};
 pub use waker::{Waker, WakerOptions};
+use wakes::{Came, Cause};
 pub use wakes::{Pauses, Wakes};
 pub use webhook::WebhookOptions;
 
@@ -61,13 +62,17 @@ impl Reactor for Push {
     }
 
     async fn react(&self, facts: &[&Fact]) -> Result<(), Trouble> {
-        // Whether any of what came for a device is urgent.
-        let mut came: BTreeMap<DeviceAddress, bool> = BTreeMap::new();
+        let mut came: BTreeMap<DeviceAddress, Came> = BTreeMap::new();
         for fact in facts {
             if let AnyEvent::Mailbox(MailboxEvent::MessageQueued(message)) = &fact.event
-                && let Some(address) = fact.stream.as_mailbox()
+                && let Some(to) = fact.stream.as_mailbox()
             {
-                *came.entry(address).or_default() |= message.urgent;
+                let urgent = message.urgent || came.get(&to).is_some_and(|before| before.urgent);
+                let cause = Cause {
+                    event: fact.id,
+                    chain: fact.metadata.chain(),
+                };
+                came.insert(to, Came { to, urgent, cause });
             }
         }
         let Some(first) = facts.first().filter(|_| !came.is_empty()) else {
@@ -81,7 +86,7 @@ impl Reactor for Push {
             .map_err(|error| Trouble::at(first, &error))?;
         came.retain(|address, _| !connected.contains(address));
         self.wakes
-            .note(&came.into_iter().collect::<Vec<_>>())
+            .note(&came.into_values().collect::<Vec<_>>())
             .await
             .map_err(|error| Trouble::at(first, &error))
     }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use commands::Executor;
 use commands::account::drop_push_token::DropPushToken;
 use commands::ports::{Notification, PushFailed, PushTransport};
+use commands::{Executor, RequestContext};
 use events::Actor;
 use events::account::PushToken;
 use events::ids::DeviceAddress;
@@ -137,7 +137,7 @@ impl Waker {
         match outcome {
             Ok(()) => self.0.wakes.pushed(wake).await?,
             Err(PushFailed::InvalidToken) => {
-                if self.drop_token(wake.address, token).await {
+                if self.drop_token(wake, token).await {
                     self.0.wakes.forget(&[wake.address]).await?;
                 }
             }
@@ -168,12 +168,16 @@ impl Waker {
     }
 
     /// Takes the token off the device; tells whether it is off. If not, the service will say the same the next time.
-    async fn drop_token(&self, address: DeviceAddress, token: PushToken) -> bool {
+    async fn drop_token(&self, wake: &DueWake, token: PushToken) -> bool {
         let command = DropPushToken {
-            device: address,
+            device: wake.address,
             token: Redacted(token),
         };
-        let context = self.0.executor.request_by(Actor::System("push".into()));
+        let context = RequestContext {
+            causation: wake.cause.map(|cause| cause.event),
+            correlation: wake.cause.map(|cause| cause.chain),
+            ..self.0.executor.request_by(Actor::System("push".into()))
+        };
         match self.0.executor.execute(&command, &context).await {
             Ok(_) => true,
             Err(error) => {

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use events::ids::DeviceAddress;
-use events::{Aci, DeviceId, Generation};
+use events::{Aci, DeviceId, EventId, Generation};
 use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row as _};
+use uuid::Uuid;
 
 /// How long pushes keep apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,22 +45,50 @@ pub struct Wakes {
     pauses: Pauses,
 }
 
+/// Messages that came for a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Came {
+    pub(super) to: DeviceAddress,
+    /// Whether any of them is.
+    pub(super) urgent: bool,
+    /// The last of them.
+    pub(super) cause: Cause,
+}
+
+/// An event, and the chain of requests that it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cause {
+    pub(super) event: EventId,
+    pub(super) chain: Uuid,
+}
+
 /// A device whose turn it is. Nobody else takes it before the claim has run out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct DueWake {
     pub(super) address: DeviceAddress,
     pub(super) urgent: bool,
     pub(super) attempts: i32,
+    /// The message that made it due; `None` if it only left.
+    pub(super) cause: Option<Cause>,
 }
 
 fn device_column(address: DeviceAddress) -> i16 {
     i16::from(address.device.get())
 }
 
+/// Devices as columns: their accounts, numbers and generations.
+fn columns(devices: impl Iterator<Item = DeviceAddress>) -> (Vec<Uuid>, Vec<i16>, Vec<i64>) {
+    devices
+        .map(|it| (it.aci.uuid(), device_column(it), i64::from(it.generation.0)))
+        .collect()
+}
+
 fn read(row: &PgRow) -> Result<DueWake, sqlx::Error> {
     let damaged = |error: Box<dyn std::error::Error + Send + Sync>| sqlx::Error::Decode(error);
     let device = u32::try_from(row.try_get::<i16, _>("device")?);
     let generation = u32::try_from(row.try_get::<i64, _>("generation")?);
+    let (cause, chain): (Option<Uuid>, Option<Uuid>) =
+        (row.try_get("cause")?, row.try_get("chain")?);
     let device = device.map_err(|error| damaged(error.into()))?;
     Ok(DueWake {
         address: DeviceAddress {
@@ -69,6 +98,10 @@ fn read(row: &PgRow) -> Result<DueWake, sqlx::Error> {
         },
         urgent: row.try_get("urgent")?,
         attempts: row.try_get("attempts")?,
+        cause: cause.zip(chain).map(|(event, chain)| Cause {
+            event: EventId::from_uuid(event),
+            chain,
+        }),
     })
 }
 
@@ -78,30 +111,33 @@ impl Wakes {
         Self { database, pauses }
     }
 
-    /// Messages came for these devices, urgent ones among them or not.
-    pub(super) async fn note(&self, came: &[(DeviceAddress, bool)]) -> Result<(), sqlx::Error> {
+    /// Messages came for these devices.
+    pub(super) async fn note(&self, came: &[Came]) -> Result<(), sqlx::Error> {
         if came.is_empty() {
             return Ok(());
         }
-        let addresses = || came.iter().map(|(address, _)| *address);
+        let (acis, numbers, generations) = columns(came.iter().map(|it| it.to));
         sqlx::query(
-            "INSERT INTO live.wakes AS w (aci, device, generation, urgent, due)
+            "INSERT INTO live.wakes AS w (aci, device, generation, urgent, due, cause, chain)
              SELECT aci, device, generation, urgent,
-                    now() + make_interval(secs => CASE WHEN urgent THEN 0 ELSE $6 END)
-             FROM unnest($1::uuid[], $2::smallint[], $3::bigint[], $4::boolean[])
-                  AS came(aci, device, generation, urgent)
+                    now() + make_interval(secs => CASE WHEN urgent THEN 0 ELSE $6 END), cause, chain
+             FROM unnest($1::uuid[], $2::smallint[], $3::bigint[], $4::boolean[], $7::uuid[], $8::uuid[])
+                  AS came(aci, device, generation, urgent, cause, chain)
              ON CONFLICT (aci, device, generation) DO UPDATE SET
                  urgent = w.urgent OR excluded.urgent,
                  attempts = CASE WHEN w.due IS NULL THEN 0 ELSE w.attempts END,
                  due = least(w.due, greatest(excluded.due,
-                     w.pushed_at + make_interval(secs => CASE WHEN excluded.urgent THEN $5 ELSE $6 END)))",
+                     w.pushed_at + make_interval(secs => CASE WHEN excluded.urgent THEN $5 ELSE $6 END))),
+                 cause = excluded.cause, chain = excluded.chain",
         )
-        .bind(addresses().map(|it| it.aci.uuid()).collect::<Vec<_>>())
-        .bind(addresses().map(device_column).collect::<Vec<_>>())
-        .bind(addresses().map(|it| i64::from(it.generation.0)).collect::<Vec<_>>())
-        .bind(came.iter().map(|(_, urgent)| *urgent).collect::<Vec<_>>())
+        .bind(acis)
+        .bind(numbers)
+        .bind(generations)
+        .bind(came.iter().map(|it| it.urgent).collect::<Vec<_>>())
         .bind(self.pauses.urgent.as_secs_f64())
         .bind(self.pauses.calm.as_secs_f64())
+        .bind(came.iter().map(|it| it.cause.event.uuid()).collect::<Vec<_>>())
+        .bind(came.iter().map(|it| it.cause.chain).collect::<Vec<_>>())
         .execute(&self.database)
         .await?;
         Ok(())
@@ -109,25 +145,16 @@ impl Wakes {
 
     /// A device has left. Should messages wait for it, it is woken in a while.
     pub async fn left(&self, devices: &[DeviceAddress]) -> Result<(), sqlx::Error> {
+        let (acis, numbers, generations) = columns(devices.iter().copied());
         sqlx::query(
             "INSERT INTO live.wakes AS w (aci, device, generation, urgent, due)
              SELECT aci, device, generation, true, now() + make_interval(secs => $4)
              FROM unnest($1::uuid[], $2::smallint[], $3::bigint[]) AS gone(aci, device, generation)
              ON CONFLICT (aci, device, generation) DO UPDATE SET due = least(w.due, excluded.due)",
         )
-        .bind(devices.iter().map(|it| it.aci.uuid()).collect::<Vec<_>>())
-        .bind(
-            devices
-                .iter()
-                .map(|it| device_column(*it))
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            devices
-                .iter()
-                .map(|it| i64::from(it.generation.0))
-                .collect::<Vec<_>>(),
-        )
+        .bind(acis)
+        .bind(numbers)
+        .bind(generations)
         .bind(self.pauses.left.as_secs_f64())
         .execute(&self.database)
         .await?;
@@ -141,7 +168,7 @@ impl Wakes {
              WHERE (aci, device, generation) IN (
                  SELECT aci, device, generation FROM live.wakes WHERE due <= now()
                  ORDER BY due LIMIT $1 FOR UPDATE SKIP LOCKED)
-             RETURNING aci, device, generation, urgent, attempts",
+             RETURNING aci, device, generation, urgent, attempts, cause, chain",
         )
         .bind(limit)
         .bind(self.pauses.longest.as_secs_f64())
@@ -194,24 +221,15 @@ impl Wakes {
 
     /// There is nothing to wake these devices for, or no way to.
     pub(super) async fn forget(&self, devices: &[DeviceAddress]) -> Result<(), sqlx::Error> {
+        let (acis, numbers, generations) = columns(devices.iter().copied());
         sqlx::query(
             "DELETE FROM live.wakes w
              USING unnest($1::uuid[], $2::smallint[], $3::bigint[]) AS gone(aci, device, generation)
              WHERE w.aci = gone.aci AND w.device = gone.device AND w.generation = gone.generation",
         )
-        .bind(devices.iter().map(|it| it.aci.uuid()).collect::<Vec<_>>())
-        .bind(
-            devices
-                .iter()
-                .map(|it| device_column(*it))
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            devices
-                .iter()
-                .map(|it| i64::from(it.generation.0))
-                .collect::<Vec<_>>(),
-        )
+        .bind(acis)
+        .bind(numbers)
+        .bind(generations)
         .execute(&self.database)
         .await?;
         Ok(())

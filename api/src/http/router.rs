@@ -50,15 +50,32 @@ fn apart(calls: Router, rest: Router) -> Router {
 
 /// Paths are declared without a trailing slash; requests may have one.
 fn endpoints() -> Router<Api> {
-    let session = "/v1/verification/session/{session}";
-    let limited = DefaultBodyLimit::max;
     linking()
+        .merge(verification_and_registration())
+        .merge(the_own_account())
+        .merge(usernames())
+        .merge(profiles_and_credentials())
+        .merge(keys_and_messages())
+        .route(
+            "/v1/accounts/account/{account}",
+            head(accounts::exists::handler),
+        )
+        .route(
+            "/v4/attachments/form/upload",
+            get(attachments::form::handler),
+        )
+        .route("/v1/keepalive", get(keepalive::handler))
+        .route("/v1/keepalive/provisioning", get(keepalive::provisioning))
+}
+
+fn verification_and_registration() -> Router<Api> {
+    Router::new()
         .route(
             "/v1/verification/session",
             post(verification::create::handler),
         )
         .route(
-            session,
+            "/v1/verification/session/{session}",
             get(verification::resume::handler).patch(verification::prove::handler),
         )
         .route(
@@ -66,6 +83,11 @@ fn endpoints() -> Router<Api> {
             post(verification::request_code::handler).put(verification::submit_code::handler),
         )
         .route("/v1/registration", post(registration::register::handler))
+}
+
+fn the_own_account() -> Router<Api> {
+    let limited = DefaultBodyLimit::max;
+    Router::new()
         .route("/v1/accounts/whoami", get(accounts::whoami::handler))
         .route(
             "/v1/accounts/attributes",
@@ -103,12 +125,11 @@ fn endpoints() -> Router<Api> {
             "/v2/accounts/data_report",
             get(accounts::data_report::handler),
         )
-        .merge(usernames())
-        .merge(profiles_and_credentials())
-        .route(
-            "/v1/accounts/account/{account}",
-            head(accounts::exists::handler),
-        )
+}
+
+fn keys_and_messages() -> Router<Api> {
+    let limited = DefaultBodyLimit::max;
+    Router::new()
         .route(
             "/v2/keys",
             get(keys::count::handler)
@@ -134,12 +155,6 @@ fn endpoints() -> Router<Api> {
             "/v1/messages/report/{source}/{guid}",
             post(messages::report::handler),
         )
-        .route(
-            "/v4/attachments/form/upload",
-            get(attachments::form::handler),
-        )
-        .route("/v1/keepalive", get(keepalive::handler))
-        .route("/v1/keepalive/provisioning", get(keepalive::provisioning))
 }
 
 /// The literals come before the hash, which neither of them is.

@@ -316,8 +316,8 @@ impl Command for SendMessage {
     type Refused = SendMessageRefused;
     const NAME: &'static str = "SendMessage";
 
-    /// Messages have no invariant with each other, so mailboxes are written wherever they stand. The price: a device
-    /// that joins or leaves while the message is being stored is noticed with the next one.
+    /// Messages have no invariant with each other, so mailboxes are written wherever they stand. The price: a device that
+    /// joins or leaves while the message is being stored is noticed with the next one, where the append has no guards.
     ///
     /// If the append is cut short, some devices have the message and others do not; the sender is told that it failed and
     /// sends again, and devices that get it twice drop the repeat by its timestamp.

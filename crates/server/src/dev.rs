@@ -12,11 +12,12 @@ use store_postgres::embedded::{self, Cluster};
 
 use crate::cli::Dev;
 use crate::config::{self, Config};
+use crate::doors::Doors;
 use crate::lifecycle::Lifecycle;
 use crate::telemetry::{LogFormat, start_logging};
 use crate::tls::{DevCertificates, write_private};
-use crate::wiring::{self, Doors};
 use crate::{database, events_feed, keygen};
+use crate::{store, wiring};
 
 /// What opens the stream of events to outside systems.
 const EVENTS_TOKEN: &str = "events.token";
@@ -60,7 +61,7 @@ pub(crate) async fn run(arguments: Dev) -> anyhow::Result<ExitCode> {
         .as_ref()
         .map_or(url, |cluster| cluster.socket_url(DATABASE));
     let config = configuration(&arguments, &folder, &certificates, own, secrets);
-    wiring::migrate(&config).await?;
+    store::migrate(&config).await?;
     let lifecycle = Lifecycle::new();
     let doors = wiring::start(&config, true, &lifecycle).await?;
     print!(

@@ -14,7 +14,8 @@ use subscription::{Reactor, Timing};
 use crate::config::Config;
 use crate::lifecycle::Lifecycle;
 use crate::push;
-use crate::wiring::{Store, executor, node};
+use crate::store::{Store, executor};
+use crate::wiring::node;
 
 /// Between two searches for what should have been erased.
 const SWEEP_EVERY: Duration = Duration::from_hours(24);

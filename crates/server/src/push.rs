@@ -21,7 +21,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::config;
 use crate::lifecycle::Lifecycle;
-use crate::wiring::{Store, executor};
+use crate::store::{Store, executor};
 
 /// Between two looks at what is due.
 const LOOK_EVERY: Duration = Duration::from_millis(500);

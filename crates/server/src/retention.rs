@@ -10,7 +10,7 @@ use replay::{Environment, ReplayError};
 use crate::config::Config;
 use crate::keygen;
 use crate::lifecycle::Lifecycle;
-use crate::wiring::Store;
+use crate::store::Store;
 
 /// Between two runs.
 const EVERY: Duration = Duration::from_hours(1);

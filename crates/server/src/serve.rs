@@ -11,7 +11,7 @@ use crate::config::{Captcha, Config, VerificationTransport};
 use crate::environment::SystemClock;
 use crate::lifecycle::Lifecycle;
 use crate::telemetry::start_logging;
-use crate::{keygen, log, objects, push, sections, tls, verification, wiring};
+use crate::{keygen, log, objects, push, sections, store, tls, verification, wiring};
 
 /// Doors, and workers unless told otherwise.
 pub(crate) async fn serve(arguments: Serve) -> anyhow::Result<ExitCode> {
@@ -36,7 +36,7 @@ pub(crate) async fn worker(arguments: Worker) -> anyhow::Result<ExitCode> {
 /// Brings the schema up to date.
 pub(crate) async fn migrate(arguments: Configured) -> anyhow::Result<ExitCode> {
     let config = Config::load(arguments.config.as_deref())?;
-    wiring::migrate(&config).await?;
+    store::migrate(&config).await?;
     println!("the schema is up to date");
     Ok(ExitCode::SUCCESS)
 }

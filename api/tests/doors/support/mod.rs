@@ -156,6 +156,38 @@ fn start_meetings(database: &TestDatabase, shutdown: &Shutdown) -> Arc<dyn Meeti
     Arc::new(places)
 }
 
+/// Starts the read models, and shows their events to the hub.
+async fn follow(hub: &Hub, options: subscription::Options, shutdown: &Shutdown) -> Handle {
+    let (subscription, following) = Subscription::new(options);
+    let mut live = following
+        .live(&[Family::Mailbox, Family::Account])
+        .await
+        .expect("the log can be followed");
+    shutdown
+        .tracker
+        .spawn(subscription.run(shutdown.token.clone()));
+    let (observing, token) = (hub.clone(), shutdown.token.clone());
+    shutdown.tracker.spawn(async move {
+        let observe = async {
+            while let Some(facts) = live.next().await {
+                observing.observe(facts.iter().map(AsRef::as_ref));
+            }
+        };
+        token.run_until_cancelled(observe).await;
+    });
+    following
+}
+
+fn objects_in_memory(clock: &Arc<FrozenClock>, shutdown: &Shutdown) -> Objects {
+    Objects::new(objects::Options {
+        place: Place::memory(),
+        public_url: "https://objects.test".to_owned(),
+        key: SECRETS.doors.clone(),
+        clock: clock.clone(),
+        tracker: shutdown.tracker.clone(),
+    })
+}
+
 impl Door {
     pub(crate) async fn open() -> Self {
         Self::open_with(Config::default()).await
@@ -184,33 +216,22 @@ impl Door {
             Arc::new(PgSubjectKeys::new(database.pool.clone(), entropy.clone()));
         let shutdown = Shutdown::default();
         let progress = Model::progress();
-        let (subscription, following) = Subscription::new(subscription::Options {
-            store: store.clone(),
-            keys: subjects.clone(),
-            database: database.pool.clone(),
-            clock: clock.clone(),
-            node: "test".to_owned(),
-            projections: MODELS.iter().map(|model| model.projection()).collect(),
-            progress: progress.clone(),
-            timing: Timing::default(),
-        });
         let hub = Hub::new();
-        let mut live = following
-            .live(&[Family::Mailbox, Family::Account])
-            .await
-            .expect("the log can be followed");
-        shutdown
-            .tracker
-            .spawn(subscription.run(shutdown.token.clone()));
-        let (observing, token) = (hub.clone(), shutdown.token.clone());
-        shutdown.tracker.spawn(async move {
-            let observe = async {
-                while let Some(facts) = live.next().await {
-                    observing.observe(facts.iter().map(AsRef::as_ref));
-                }
-            };
-            token.run_until_cancelled(observe).await;
-        });
+        let following = follow(
+            &hub,
+            subscription::Options {
+                store: store.clone(),
+                keys: subjects.clone(),
+                database: database.pool.clone(),
+                clock: clock.clone(),
+                node: "test".to_owned(),
+                projections: MODELS.iter().map(|model| model.projection()).collect(),
+                progress: progress.clone(),
+                timing: Timing::default(),
+            },
+            &shutdown,
+        )
+        .await;
         let executor = Executor::new(
             store.clone(),
             subjects,
@@ -225,13 +246,7 @@ impl Door {
             store,
             progress,
         );
-        let objects = Objects::new(objects::Options {
-            place: Place::memory(),
-            public_url: "https://objects.test".to_owned(),
-            key: SECRETS.doors.clone(),
-            clock: clock.clone(),
-            tracker: shutdown.tracker.clone(),
-        });
+        let objects = objects_in_memory(&clock, &shutdown);
         let api = Api::new(Options {
             executor: Arc::new(executor),
             queries,

@@ -28,13 +28,17 @@ pub async fn park(
 ) -> Result<Position, ReplayError> {
     let follower = named(environment, name).await?;
     let mut connection = environment.database.acquire().await?;
-    subscription::park(&mut connection, &follower, position, reason).await?;
+    subscription::may_park(&mut connection, &follower, position).await?;
     let event = EventParked {
         model: name.into(),
         position,
         reason: reason.into(),
     };
-    record(environment, event).await
+    // First of all: whoever is killed here has said so and done nothing, and says it again. The other way round, an event would
+    // be passed over without a word.
+    let recorded = record(environment, event).await?;
+    subscription::park(&mut connection, &follower, position, reason).await?;
+    Ok(recorded)
 }
 
 /// Takes back that a read model or a reactor passes over an event; nothing if the event was not parked. The event comes
@@ -47,7 +51,8 @@ pub async fn unpark(
 ) -> Result<Option<Unparked>, ReplayError> {
     let follower = named(environment, name).await?;
     let mut connection = environment.database.acquire().await?;
-    if !subscription::unpark(&mut connection, &follower, position).await? {
+    let parked = subscription::parked(&mut connection, &follower.name).await?;
+    if !parked.contains(&position) {
         return Ok(None);
     }
     let event = EventUnparked {
@@ -55,8 +60,10 @@ pub async fn unpark(
         position,
         reason: reason.into(),
     };
+    let recorded = record(environment, event).await?;
+    subscription::unpark(&mut connection, &follower, position).await?;
     Ok(Some(Unparked {
-        recorded: record(environment, event).await?,
+        recorded,
         rebuild: name.parse().ok(),
     }))
 }

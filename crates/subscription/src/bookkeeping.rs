@@ -224,15 +224,15 @@ pub enum NotParked {
     Database(#[from] sqlx::Error),
 }
 
-/// Tells a projection or a reactor to pass over an event: the one that has stopped it, or one that lies behind it, for the
+/// Whether a projection or a reactor may pass over an event: the one that has stopped it, or one that lies behind it, for the
 /// next rebuild.
 ///
-/// An event ahead that has not stopped it cannot be parked: the worker might be taking it at this moment.
-pub async fn park(
+/// An event ahead that has not stopped it cannot be parked: the worker might be taking it at this moment. What may be parked
+/// once may be for ever, since nobody goes back.
+pub async fn may_park(
     connection: &mut PgConnection,
     follower: &Follower,
     position: Position,
-    reason: &str,
 ) -> Result<(), NotParked> {
     let stands: (i64, Option<i64>) = sqlx::query_as(
         "SELECT coalesce(c.position, 0), s.stopped_at
@@ -252,6 +252,17 @@ pub async fn park(
             checkpoint,
         });
     }
+    Ok(())
+}
+
+/// Tells a projection or a reactor to pass over an event, if it [may](may_park).
+pub async fn park(
+    connection: &mut PgConnection,
+    follower: &Follower,
+    position: Position,
+    reason: &str,
+) -> Result<(), NotParked> {
+    may_park(connection, follower, position).await?;
     sqlx::query(
         "INSERT INTO projection.parked_events (model, position, reason) VALUES ($1, $2, $3)
          ON CONFLICT (model, position) DO UPDATE SET reason = excluded.reason",

@@ -18,8 +18,8 @@ mod standing;
 mod worker;
 
 pub use bookkeeping::{
-    Checkpoint, Follower, NotParked, lock_checkpoint, park, parked, reactors, read_checkpoint,
-    set_checkpoint, unpark,
+    Checkpoint, Follower, NotParked, lock_checkpoint, may_park, park, parked, reactors,
+    read_checkpoint, set_checkpoint, unpark,
 };
 pub use component::{Handle, Options, Subscription, Timing};
 pub use decode::{FeedError, Reader, Stretch, Unreadable};

@@ -112,6 +112,37 @@ async fn parking_through_the_command_line_is_recorded_and_can_be_taken_back() {
 }
 
 #[tokio::test]
+async fn parking_that_is_cut_short_is_in_the_log_and_can_be_repeated() {
+    let world = World::new().await;
+    world.append(&random_history(20)).await;
+    world.workers().await.stop().await;
+    let park = || replay::parking::park(&world.environment, "inbox", Position(3), "cursed");
+    let ahead = replay::parking::park(&world.environment, "inbox", Position(30), "cursed").await;
+    assert!(ahead.is_err(), "it has not come so far");
+    assert_eq!(
+        world.environment.store.head().await.unwrap(),
+        Position(20),
+        "what is refused is not recorded"
+    );
+    // As if it had been killed before the row.
+    world
+        .execute("ALTER TABLE projection.parked_events ADD CONSTRAINT cut CHECK (position < 0)")
+        .await;
+    assert!(park().await.is_err());
+    let (_, said) = run(&world, "audit search --event EventParked").await;
+    assert!(
+        said.contains("operator:eve") && said.contains("cursed"),
+        "{said}"
+    );
+    world
+        .execute("ALTER TABLE projection.parked_events DROP CONSTRAINT cut")
+        .await;
+    assert_eq!(park().await.unwrap(), Position(22));
+    let (_, said) = run(&world, "replay status --json").await;
+    assert!(said.contains("\"parked\":1"), "{said}");
+}
+
+#[tokio::test]
 async fn reactors_are_parked_like_read_models() {
     let world = World::new().await;
     world.append(&random_history(20)).await;

@@ -36,8 +36,7 @@ const SECRET: [&str; 6] = [
     "code",
 ];
 
-/// Folds the account's events up to `moment`. Values whose key is destroyed are missing, whatever the moment. Left out is the model
-/// that counts what accounts do in other people's mailboxes.
+/// Folds the account's events up to `moment`. Values whose key is destroyed are missing, whatever the moment.
 pub async fn as_of(
     environment: &Environment,
     account: Aci,
@@ -46,21 +45,28 @@ pub async fn as_of(
     let position = moment.last_position(environment).await?;
     let mut facts = gather::gather(environment, account).await?;
     facts.retain(|fact| fact.position <= position);
+    let elsewhere = gather::elsewhere(environment, account, position).await?;
     let mut tables = Vec::new();
-    for model in MODELS.iter().filter(|model| !counts_elsewhere(**model)) {
+    for model in MODELS {
         let projection = model.projection();
         let families = projection.families();
         let mut transaction = environment.database.begin().await?;
         let parked = subscription::parked(&mut transaction, model.name()).await?;
-        let facts: Vec<&Fact> = facts
+        let elsewhere = elsewhere.iter().filter(|_| counts_elsewhere(*model));
+        let mut facts: Vec<&Fact> = facts
             .iter()
+            .chain(elsewhere)
             .map(AsRef::as_ref)
             .filter(|fact| families.contains(&fact.stream.family()))
             .filter(|fact| !parked.contains(&fact.position))
             .collect();
+        facts.sort_by_key(|fact| fact.position);
         fold(&mut transaction, *model, &facts).await?;
         for table in projection.tables() {
-            tables.push((*table, rows(&mut transaction, table).await?));
+            let mut rows = rows(&mut transaction, table).await?;
+            // Of the others only what they have to do with this account was counted.
+            rows.retain(|row| !counts_elsewhere(*model) || row["aci"] == account.to_string());
+            tables.push((*table, rows));
         }
         transaction.rollback().await?;
     }
@@ -71,7 +77,7 @@ pub async fn as_of(
     })
 }
 
-/// What an account did in other people's mailboxes is not among its own events.
+/// Whether it counts what an account did in other people's mailboxes, which is not among its own events.
 const fn counts_elsewhere(model: Model) -> bool {
     matches!(model, Model::AccountActivity)
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use events::account::{AccountEvent, NewDevice};
 use events::codec::{AnyEvent, Fact};
 use events::ids::DeviceAddress;
+use events::mailbox::MailboxEvent;
 use events::number::NumberEvent;
 use events::username::UsernameEvent;
 use events::values::username::UsernameHash;
@@ -194,6 +195,37 @@ async fn verifications(
         }
     }
     Ok(found)
+}
+
+/// What the account did in other people's mailboxes up to a position. Nothing says in which, so the family is read whole.
+pub(super) async fn elsewhere(
+    environment: &Environment,
+    aci: Aci,
+    through: Position,
+) -> Result<Vec<Arc<Fact>>, ReplayError> {
+    let reader = environment.reader();
+    let mut found = Vec::new();
+    let mut position = Position::START;
+    while position < through {
+        let stretch = reader.read(position, &[Family::Mailbox], AT_ONCE).await?;
+        position = stretch.through;
+        let facts = legible(stretch)?.into_iter();
+        found.extend(facts.filter(|fact| fact.position <= through && acted(fact, aci)));
+    }
+    Ok(found)
+}
+
+/// Whether the account sent this to somebody else, or was reported by somebody else.
+fn acted(fact: &Fact, aci: Aci) -> bool {
+    let own = fact.stream.as_mailbox().is_some_and(|it| it.aci == aci);
+    let by = match &fact.event {
+        AnyEvent::Mailbox(MailboxEvent::MessageQueued(e)) => {
+            e.source.map(|source| source.service_id)
+        }
+        AnyEvent::Mailbox(MailboxEvent::MessageReported(e)) => Some(e.source.into()),
+        _ => None,
+    };
+    !own && by == Some(aci.into())
 }
 
 /// An audit that left out what it cannot read would be no audit.

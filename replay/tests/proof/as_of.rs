@@ -1,14 +1,16 @@
 //! What was true then is what a model rebuilt up to then says.
 
 use events::codec::Fact;
-use events::{Aci, Family, Pni, Position, StreamId};
-use projections::{MODELS, Model};
+use events::mailbox::{MailboxEvent, MessageSource};
+use events::{Aci, DeviceId, Family, Pni, Position, StreamId};
+use projections::MODELS;
 use proptest::prelude::*;
 use replay::audit::as_of::{as_of, json};
 use replay::audit::search::Moment;
 use serde_json::Value;
 use subscription::Reader;
-use testkit::history::{History, samples};
+use testkit::history::History;
+use testkit::history::samples::{self, Address};
 
 use crate::support::World;
 
@@ -26,6 +28,24 @@ fn peopled() -> History {
         }
     }
     history
+}
+
+/// Everybody writes to everybody, and is reported for it.
+fn converse(history: &mut History) {
+    for (from, to) in (0..3).flat_map(|from| (0..3).map(move |to| (from, to))) {
+        let mailbox = StreamId::mailbox(Address(to, 1, 0).into());
+        let (event, _) = samples::message(Address(to, 1, 0), 1_000 + 3 * from + to, b"sent");
+        let MailboxEvent::MessageQueued(mut queued) = event else {
+            unreachable!("a message is queued");
+        };
+        queued.content = None;
+        queued.source = Some(MessageSource {
+            service_id: samples::aci(from).into(),
+            device: DeviceId::PRIMARY,
+        });
+        history.then(mailbox.clone(), MailboxEvent::from(queued));
+        history.then(mailbox, samples::reported(1_000 + 3 * from + to, from));
+    }
 }
 
 fn concerns(row: &Value, account: Aci, [first, second]: [Pni; 2]) -> bool {
@@ -54,9 +74,7 @@ async fn rebuilt(
         .await
         .unwrap();
     let mut tables = Vec::new();
-    // What an account did in other people's mailboxes is not among its own events.
-    let own = |model: &&Model| **model != Model::AccountActivity;
-    for model in MODELS.iter().filter(own) {
+    for model in MODELS {
         let projection = model.projection();
         let facts: Vec<&Fact> = stretch
             .facts
@@ -98,7 +116,10 @@ proptest! {
         runtime.block_on(async {
             let world = World::new().await;
             let mut history = peopled();
-            history.random(&choices);
+            let (some, others) = choices.split_at(choices.len() / 2);
+            history.random(some);
+            converse(&mut history);
+            history.random(others);
             world.append(&history).await;
             let cut = Position(cut.index(history.facts().len()) as u64 + 1);
             let aci = samples::aci(account);

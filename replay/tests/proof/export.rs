@@ -2,13 +2,15 @@
 
 use std::process::ExitCode;
 
-use events::{Family, Position};
+use events::{Family, Position, StreamId};
 use projections::MODELS;
 use replay::ReplayError;
 use replay::audit::cli::AuditCommand;
 use replay::cli::{Outcome, ReplayCommand};
 use replay::rebuild::rebuild;
 use replay::verify::verify;
+use testkit::history::History;
+use testkit::history::samples::{self, Address};
 
 use crate::support::{World, random_history};
 
@@ -99,6 +101,18 @@ async fn an_import_of_an_export_has_the_same_events_and_every_read_model_byte_fo
 #[tokio::test]
 async fn an_export_as_cloud_events_comes_back_the_same() {
     comes_back("cloudevents").await;
+}
+
+#[tokio::test]
+async fn what_other_systems_read_as_cloud_events_does_not_change_by_accident() {
+    let world = World::new().await;
+    let mut history = History::default();
+    let phone = Address(1, 1, 1);
+    history.message(phone, 2, b"ciphertext");
+    history.then(StreamId::mailbox(phone.into()), samples::delivered(&[2]));
+    world.append(&history).await;
+    let (_, text) = audit(&world, &["export", "--format", "cloudevents"]).await;
+    assert_eq!(text, include_str!("cloudevents.jsonl"));
 }
 
 #[tokio::test]

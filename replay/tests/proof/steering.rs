@@ -5,8 +5,11 @@ use events::{AnyEvent, EventStore as _, Family, Position};
 use projections::{MODELS, Model};
 use replay::rebuild::{Limits, rebuild, rebuild_all};
 use replay::steer::{Wish, steer};
+use replay::verify::verify;
 use replay::{Environment, ReplayError};
 use sqlx::{Postgres, Transaction};
+use testkit::history::History;
+use testkit::history::samples::Address;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
@@ -105,6 +108,71 @@ async fn a_rebuild_rests_and_goes_on_as_others_wish() {
         ["RebuildPaused", "RebuildResumed", "ProjectionRebuilt"]
     );
     workers.stop().await;
+}
+
+/// Waits until a rebuild has told twice how far it is: what was wished before, it has heard by then.
+async fn hears(world: &World) {
+    let told = async || {
+        let sql = "SELECT told_at::text FROM projection.rebuilds WHERE model = 'inbox'";
+        let told: String = sqlx::query_scalar(sql)
+            .fetch_one(&world.database.pool)
+            .await
+            .unwrap();
+        told
+    };
+    let twice = async {
+        for _ in 0..2 {
+            let before = told().await;
+            while told().await == before {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    };
+    tokio::time::timeout(LONG, twice)
+        .await
+        .expect("it tells how far it is");
+}
+
+#[tokio::test]
+async fn a_rebuild_that_rests_while_it_fills_goes_on_to_the_same_rows() {
+    let world = World::new().await;
+    let mut history = History::default();
+    // More than are read at once.
+    for n in 0..5_000 {
+        history.message(Address(1, 1, 1), n, b"x");
+    }
+    world.append(&history).await;
+    world.workers().await.stop().await;
+    // Nobody reads the log meanwhile.
+    let mut held = world.database.pool.begin().await.unwrap();
+    sqlx::query("LOCK TABLE log.segments")
+        .execute(&mut *held)
+        .await
+        .unwrap();
+    let environment: Environment = world.environment.clone();
+    let rebuilding =
+        TaskTracker::new().spawn(async move { rebuild(&environment, Model::Inbox).await });
+    until(&world, |it| it.goal > Position::START).await;
+    let told = steer(&world.environment, &[Model::Inbox], Wish::Pause).await;
+    assert_eq!(told.unwrap(), [Model::Inbox]);
+    hears(&world).await;
+    held.rollback().await.unwrap();
+    // It reads on to the next place where it may rest.
+    until(&world, |it| it.position > Position::START).await;
+    hears(&world).await;
+    until(&world, |it| {
+        it.paused && it.rate == 0 && it.position < it.goal
+    })
+    .await;
+    assert!(!rebuilding.is_finished());
+    steer(&world.environment, &[Model::Inbox], Wish::Resume)
+        .await
+        .unwrap();
+    let rebuilt = tokio::time::timeout(LONG, rebuilding).await.unwrap();
+    assert_eq!(rebuilt.unwrap().unwrap().events, 5_000);
+    let verified = verify(&world.environment, Model::Inbox).await.unwrap();
+    assert!(verified.is_clean());
+    assert!(world.residue().await.is_empty());
 }
 
 #[tokio::test]

@@ -24,6 +24,9 @@ use testkit::history::History;
 use testkit::history::samples::{self, Address};
 use testkit::postgres::TestDatabase;
 
+/// Between two sweeps.
+const EVERY: Duration = Duration::from_hours(24);
+
 struct World {
     database: TestDatabase,
     store: Arc<PgEventStore>,
@@ -101,7 +104,7 @@ impl World {
             tools: self.tools.clone(),
             database: self.database.pool.clone(),
             entropy: Arc::new(SeededEntropy::new(5)),
-            every: Duration::from_hours(1),
+            every: EVERY,
         })
     }
 
@@ -270,11 +273,11 @@ async fn a_sweep_finds_leftovers_and_nothing_that_lives() {
     let swept = sweep.sweep().await.unwrap();
     let expected = Swept {
         payloads: 5,
-        orphans: 1,
+        orphans: 0,
         keys: 1,
     };
     assert_eq!(swept, expected);
-    assert!(world.payloads().await.is_empty());
+    assert_eq!(world.payloads().await, [orphan].into());
     world.clock.advance(Duration::from_hours(48));
     let again = sweep.sweep().await.unwrap();
     assert_eq!((again.payloads, again.orphans, again.keys), (0, 0, 2));
@@ -282,6 +285,41 @@ async fn a_sweep_finds_leftovers_and_nothing_that_lives() {
         world.subjects().await,
         [Subject::Account(samples::aci(1))].into()
     );
+}
+
+#[tokio::test]
+async fn what_has_no_event_is_looked_at_again_soon_and_goes_unless_its_event_has_come() {
+    let world = World::new().await;
+    let mut history = people();
+    world.append(&history).await;
+    world.came_to_the_end().await;
+    let mut sweep = world.sweep();
+    assert_eq!(sweep.next().await.unwrap(), Swept::default());
+    assert_eq!(sweep.pause(), EVERY, "nothing is suspect");
+
+    let (orphan, late) = (PayloadId(uuid::Uuid::from_u128(0x0042)), message(5));
+    world.keep(&[orphan, late]).await;
+    let nobody = Subject::Account(samples::aci(9));
+    world.tools.keys.obtain(nobody).await.unwrap();
+    assert_eq!(sweep.next().await.unwrap(), Swept::default());
+    assert_eq!(sweep.pause(), Duration::from_mins(10));
+
+    // The event of one was on its way.
+    let known = history.facts().len();
+    history.message(PHONE, 5, b"a ciphertext");
+    history
+        .append_from(known, &*world.store, &*world.tools.keys)
+        .await;
+    let expected = Swept {
+        payloads: 0,
+        orphans: 1,
+        keys: 1,
+    };
+    assert_eq!(sweep.next().await.unwrap(), expected);
+    assert_eq!(sweep.pause(), EVERY, "nothing is suspect any more");
+    let left = world.payloads().await;
+    assert!(left.contains(&late) && !left.contains(&orphan), "{left:?}");
+    assert!(!world.subjects().await.contains(&nobody));
 }
 
 /// Message `n` for a device, whose ciphertext others share.

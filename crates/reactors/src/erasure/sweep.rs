@@ -11,8 +11,10 @@ use events::mailbox::MailboxEvent;
 use events::personal::Subject;
 use events::ports::Entropy;
 use events::{
-    Aci, DeviceId, Family, Generation, PayloadId, Pni, Position, Revision, ServiceId, StreamId,
+    Aci, DeviceId, Family, Generation, PayloadId, Pni, Position, ReadError, Revision, ServiceId,
+    StreamId,
 };
+use futures::TryStreamExt as _;
 use locks::{Lock, Task};
 use metrics::counter;
 use sqlx::PgPool;
@@ -37,6 +39,21 @@ const SESSION_KEPT: Duration = Duration::from_hours(24);
 /// Between the start of the process and its first sweep.
 const FIRST_AFTER: Duration = Duration::from_mins(5);
 
+/// How long what has no event stays suspect. Its event comes within seconds, if it comes at all: nobody repeats an append for as
+/// long as this, and a process that lives for less than a day has destroyed what it suspected all the same.
+const SUSPECT_FOR: Duration = Duration::from_mins(10);
+
+/// The families that payloads come with, or end by, and that never move to the archive.
+const AT_HAND: [Family; 3] = [Family::Account, Family::Keys, Family::Profile];
+
+/// All families that payloads come with, or end by.
+const WITH_MAILBOXES: [Family; 4] = [
+    Family::Account,
+    Family::Keys,
+    Family::Profile,
+    Family::Mailbox,
+];
+
 /// What a sweep needs.
 pub struct SweepOptions {
     /// What erasing needs.
@@ -52,8 +69,22 @@ pub struct SweepOptions {
 /// Sweeps now and then.
 pub struct Sweep {
     options: SweepOptions,
-    /// What had no event when the last sweep looked. An event that comes at all comes within seconds.
-    suspects: HashSet<Uuid>,
+    suspects: Suspects,
+}
+
+/// What had no event when the last sweep looked.
+#[derive(Clone, Debug, Default)]
+struct Suspects {
+    payloads: HashSet<PayloadId>,
+    keys: HashSet<Subject>,
+    /// How far the log had been read by then.
+    seen: Position,
+}
+
+impl Suspects {
+    fn is_empty(&self) -> bool {
+        self.payloads.is_empty() && self.keys.is_empty()
+    }
 }
 
 /// What a sweep has destroyed.
@@ -72,7 +103,7 @@ impl Sweep {
     pub fn new(options: SweepOptions) -> Self {
         Self {
             options,
-            suspects: HashSet::new(),
+            suspects: Suspects::default(),
         }
     }
 
@@ -89,27 +120,76 @@ impl Sweep {
                         "a sweep failed; the next one tries again"
                     ),
                 }
-                tokio::time::sleep(self.options.every).await;
+                tokio::time::sleep(self.pause()).await;
             }
         };
         shutdown.run_until_cancelled(sweeping).await;
     }
 
-    /// Sweeps, unless another node does.
+    /// How long to rest now: not for long while something is suspect.
+    pub fn pause(&self) -> Duration {
+        if self.suspects.is_empty() {
+            self.options.every
+        } else {
+            SUSPECT_FOR.min(self.options.every)
+        }
+    }
+
+    /// Does what is next, unless another node sweeps.
     async fn once_over_all_nodes(&mut self) -> Result<Option<Swept>, NotErased> {
         let Some(lock) = Lock::try_take(&self.options.database, Task::Sweep).await? else {
             return Ok(None);
         };
-        let swept = self.sweep().await;
+        let swept = self.next().await;
         lock.give_back().await;
         swept.map(Some)
     }
 
-    /// Destroys what is left over; what has no event at all, if it had none when the last sweep looked either.
+    /// Sweeps, or looks at suspects again if there are any.
+    pub async fn next(&mut self) -> Result<Swept, NotErased> {
+        if self.suspects.is_empty() {
+            self.sweep().await
+        } else {
+            self.look_again().await
+        }
+    }
+
+    /// Destroys what had no event when the last sweep looked, and still has none. Reads only what came into the log since: a
+    /// busy log always has something on its way, and is not to be read whole for it every ten minutes.
+    async fn look_again(&mut self) -> Result<Swept, NotErased> {
+        let Suspects {
+            payloads,
+            keys,
+            seen,
+        } = self.suspects.clone();
+        let through = self.checkpoint().await?;
+        let head = self.options.tools.store.head().await?;
+        let mut judgement = Judgement::new(payloads, through);
+        self.show(&mut judgement, seen, head, &WITH_MAILBOXES)
+            .await?;
+        let guilty = judgement.verdict(head).without_event;
+        let mut swept = Swept {
+            orphans: self.options.tools.payloads.erase(&guilty).await?,
+            ..Swept::default()
+        };
+        for subject in keys {
+            if self.has_ended(subject, through).await?.is_none() {
+                swept.keys += u64::from(self.options.tools.keys.destroy(subject).await?);
+            }
+        }
+        self.record(through, swept).await?;
+        self.suspects = Suspects::default();
+        Ok(swept)
+    }
+
+    /// Destroys what is left over; suspects what has no event at all.
     pub async fn sweep(&mut self) -> Result<Swept, NotErased> {
         let through = self.checkpoint().await?;
         let mut swept = Swept::default();
-        let mut suspects = HashSet::new();
+        let mut suspects = Suspects {
+            seen: Position(u64::MAX),
+            ..Suspects::default()
+        };
         let mut after = None;
         loop {
             let found = self.some_payloads(&mut after).await?;
@@ -118,14 +198,10 @@ impl Sweep {
             }
             let verdict = self.judge(found, through).await?;
             swept.payloads += self.options.tools.payloads.erase(&verdict.ended).await?;
-            let (guilty, suspected): (Vec<_>, Vec<_>) = verdict
-                .without_event
-                .into_iter()
-                .partition(|id| self.suspects.contains(&id.0));
-            swept.orphans += self.options.tools.payloads.erase(&guilty).await?;
-            suspects.extend(suspected.into_iter().map(|id| id.0));
+            suspects.payloads.extend(verdict.without_event);
+            suspects.seen = suspects.seen.min(verdict.seen);
         }
-        swept.keys = self.sweep_keys(through, &mut suspects).await?;
+        swept.keys = self.sweep_keys(through, &mut suspects.keys).await?;
         self.suspects = suspects;
         self.record(through, swept).await?;
         Ok(swept)
@@ -158,34 +234,75 @@ impl Sweep {
         Ok(found)
     }
 
-    /// Reads the log once and tells which of the payloads have served their purpose, and which have no event.
+    /// Reads the log and tells which of the payloads have served their purpose, and which have no event.
+    ///
+    /// What moves to the archive is older than every message that waits, and what ended with it was erased long ago. So the archive
+    /// is fetched only for payloads that nothing at hand speaks of; most days there are none.
     async fn judge(
         &self,
         found: HashSet<PayloadId>,
         through: Position,
     ) -> Result<Verdict, NotErased> {
         // Asked after the payloads were listed: the event of each is in the log by now, if it ever comes with it.
-        let store = &self.options.tools.store;
-        let head = store.head().await?;
+        let head = self.options.tools.store.head().await?;
+        let archived = self.archived().await?;
         let mut judgement = Judgement::new(found, through);
-        let mut position = Position::START;
-        while position < head {
-            let batch = store.read_all(position, &Family::ALL, STRETCH).await?;
+        self.show(&mut judgement, Position::START, archived, &AT_HAND)
+            .await?;
+        self.show(&mut judgement, archived, head, &WITH_MAILBOXES)
+            .await?;
+        let mut verdict = judgement.verdict(head);
+        if archived > Position::START && !verdict.without_event.is_empty() {
+            let unknown = std::mem::take(&mut verdict.without_event);
+            let mut judgement = Judgement::new(unknown.into_iter().collect(), through);
+            self.show(&mut judgement, Position::START, head, &WITH_MAILBOXES)
+                .await?;
+            let known = judgement.verdict(head);
+            verdict.ended.extend(known.ended);
+            verdict.without_event = known.without_event;
+        }
+        Ok(verdict)
+    }
+
+    /// How far events of mailboxes have moved to the archive.
+    async fn archived(&self) -> Result<Position, NotErased> {
+        if !self.options.tools.store.reads_archive() {
+            return Ok(Position::START);
+        }
+        let through: Option<i64> = sqlx::query_scalar("SELECT max(through) FROM log.segments")
+            .fetch_one(&self.options.database)
+            .await?;
+        Ok(through.map_or(Position::START, Position::from_i64))
+    }
+
+    /// Lets a stretch of the log pass by a judgement.
+    async fn show(
+        &self,
+        judgement: &mut Judgement,
+        after: Position,
+        through: Position,
+        families: &[Family],
+    ) -> Result<(), ReadError> {
+        if after >= through {
+            return Ok(());
+        }
+        let store = &self.options.tools.store;
+        let mut batches = store.scan(after, through, families, STRETCH);
+        while let Some(batch) = batches.try_next().await? {
             for recorded in &batch.events {
                 // What cannot be read keeps what belongs to it: an operator sees to it first.
                 if let Ok(fact) = Fact::decode(recorded) {
                     judgement.apply(&fact);
                 }
             }
-            position = batch.through;
         }
-        Ok(judgement.verdict())
+        Ok(())
     }
 
     async fn sweep_keys(
         &self,
         through: Position,
-        suspects: &mut HashSet<Uuid>,
+        suspects: &mut HashSet<Subject>,
     ) -> Result<u64, NotErased> {
         let keys = &self.options.tools.keys;
         let mut destroyed = 0;
@@ -197,12 +314,13 @@ impl Sweep {
             };
             after = Some(last.uuid());
             for subject in subjects {
-                let ended = self.has_ended(subject, through).await?;
-                let doomed = ended.unwrap_or_else(|| {
-                    suspects.insert(subject.uuid());
-                    self.suspects.contains(&subject.uuid())
-                });
-                destroyed += u64::from(doomed && keys.destroy(subject).await?);
+                match self.has_ended(subject, through).await? {
+                    Some(true) => destroyed += u64::from(keys.destroy(subject).await?),
+                    Some(false) => {}
+                    None => {
+                        suspects.insert(subject);
+                    }
+                }
             }
         }
     }
@@ -276,6 +394,8 @@ impl Sweep {
 struct Verdict {
     ended: Vec<PayloadId>,
     without_event: Vec<PayloadId>,
+    /// How far the log was read.
+    seen: Position,
 }
 
 /// Where a payload came from.
@@ -449,7 +569,7 @@ impl Judgement {
             || self.gone_devices.contains(&(aci, device, generation))
     }
 
-    fn verdict(mut self) -> Verdict {
+    fn verdict(mut self, seen: Position) -> Verdict {
         for keys in std::mem::take(&mut self.keys).into_values() {
             self.ended
                 .extend(keys.ended().filter(|id| self.found.contains(id)));
@@ -477,6 +597,7 @@ impl Judgement {
         Verdict {
             ended: self.ended.into_iter().collect(),
             without_event,
+            seen,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Following the log, over every break of the connection.
+//! Following the log, over every break of the connection; for a long stretch of it, too, since here the server filters.
 //!
 //! A task owns the client's subscription and passes on what it gives: its `next` loses the subscription if it is not
 //! awaited to its end, so it is never put beside a timeout. The client's own retrying is not used, since it forgets
@@ -11,8 +11,9 @@ use events::{Batch, Family, Position, ReadError, Recorded};
 use eventstore::{
     RecordedEvent, SubscribeToAllOptions, Subscription, SubscriptionEvent, SubscriptionFilter,
 };
-use futures::stream::{self, BoxStream, StreamExt as _};
+use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use crate::cluster::{CallError, Cluster, Link};
 use crate::envelope::{position, to_recorded};
@@ -58,6 +59,61 @@ pub(crate) fn follow(
         Some((batch, batches))
     })
     .boxed()
+}
+
+/// Everything of `families` after `after` up to `through`, in stretches of at most `limit` events. Unlike a follower it does not
+/// wait for ever for a server that is away: each stretch has a deadline.
+pub(crate) fn scan(
+    cluster: &Arc<Cluster>,
+    after: Position,
+    through: Position,
+    families: &[Family],
+    limit: usize,
+) -> BoxStream<'static, Result<Batch, ReadError>> {
+    if after >= through {
+        return stream::empty().boxed();
+    }
+    let deadline = cluster.options().deadline;
+    let following = follow(cluster, after, families);
+    stream::try_unfold(
+        (following, after),
+        move |(mut following, reached)| async move {
+            if reached >= through {
+                return Ok(None);
+            }
+            let mut batch = match timeout(deadline, following.next()).await {
+                Ok(Some(batch)) => batch?,
+                Ok(None) => return Err(Error::Other("the subscription ended".to_owned()).into()),
+                Err(_) => return Err(ReadError::from(Error::Deadline { after: deadline })),
+            };
+            if batch.through > through {
+                batch.events.retain(|event| event.position <= through);
+                batch.through = through;
+            }
+            let reached = batch.through;
+            let parts = parts(batch, limit).into_iter().map(Ok);
+            Ok(Some((stream::iter(parts), (following, reached))))
+        },
+    )
+    .try_flatten()
+    .boxed()
+}
+
+/// The batch, in parts of at most `limit` events.
+fn parts(batch: Batch, limit: usize) -> Vec<Batch> {
+    let mut parts: Vec<_> = batch
+        .events
+        .chunks(limit.max(1))
+        .map(|events| Batch {
+            events: events.to_vec(),
+            through: events.last().map_or(batch.through, |last| last.position),
+        })
+        .collect();
+    match parts.last_mut() {
+        Some(last) => last.through = batch.through,
+        None => parts.push(batch),
+    }
+    parts
 }
 
 /// Gathers what is waiting.

@@ -1,12 +1,16 @@
 //! Reads that end. Long ones go page by page, so that each page has the deadline to itself.
 
+use std::sync::Arc;
+
 use events::{Batch, Family, Position, ReadError, Recorded, Revision, StreamId};
 use eventstore::{
     Client, ReadAllOptions, ReadStream, ReadStreamOptions, RecordedEvent, StreamPosition,
 };
+use futures::TryStreamExt as _;
 
 use crate::cluster::{CallError, Cluster};
 use crate::envelope::{family, position, to_recorded};
+use crate::follow::scan;
 
 /// How the log as a whole is called in errors.
 const ALL: &str = "$all";
@@ -89,9 +93,9 @@ pub(crate) async fn tail(
 }
 
 /// The stretch after `after`. The protocol cannot filter reads that end, in this client's version, so the events of
-/// other families travel, too; [`crate::follow`] is better for long ways.
+/// other families travel, too: of one page at the most, since the server filters what lies behind.
 pub(crate) async fn all(
-    cluster: &Cluster,
+    cluster: &Arc<Cluster>,
     after: Position,
     families: &[Family],
     limit: usize,
@@ -100,7 +104,11 @@ pub(crate) async fn all(
         events: Vec::new(),
         through: after,
     };
+    let filters = Family::ALL.iter().any(|it| !families.contains(it));
     while batch.events.len() < limit {
+        if filters && batch.through > after {
+            return filtered(cluster, batch, families, limit).await;
+        }
         let events = all_page(cluster, batch.through).await?;
         let Some(last) = events.last() else {
             break;
@@ -121,6 +129,30 @@ pub(crate) async fn all(
             batch.through = position(event.position).unwrap_or(batch.through);
         }
         if is_end {
+            break;
+        }
+    }
+    Ok(batch)
+}
+
+/// The batch, with what follows up to the head.
+async fn filtered(
+    cluster: &Arc<Cluster>,
+    mut batch: Batch,
+    families: &[Family],
+    limit: usize,
+) -> Result<Batch, ReadError> {
+    let head = head(cluster).await?;
+    let room = limit - batch.events.len();
+    let mut rest = scan(cluster, batch.through, head, families, room);
+    while let Some(mut part) = rest.try_next().await? {
+        part.events.truncate(limit - batch.events.len());
+        batch.events.append(&mut part.events);
+        batch.through = match batch.events.last() {
+            Some(last) if batch.events.len() == limit => last.position,
+            Some(_) | None => part.through,
+        };
+        if batch.events.len() == limit {
             break;
         }
     }

@@ -97,6 +97,16 @@ impl EventStore for EventStoreDb {
         read::head(&self.cluster).await
     }
 
+    fn scan(
+        &self,
+        after: Position,
+        through: Position,
+        families: &[Family],
+        limit: usize,
+    ) -> BoxStream<'_, Result<Batch, ReadError>> {
+        follow::scan(&self.cluster, after, through, families, limit)
+    }
+
     fn has_dense_positions(&self) -> bool {
         false
     }

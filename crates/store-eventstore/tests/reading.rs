@@ -6,22 +6,30 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use events::{
     Append, Batch, EventId, EventStore as _, Expected, Family, Position, ReadError, Revision,
     StreamId,
 };
-use futures::StreamExt as _;
 use futures::stream::BoxStream;
+use futures::{StreamExt as _, TryStreamExt as _};
 use store_eventstore::{Error, EventStoreDb};
 use support::{connect, double, event, id, ids, numbers, one};
 use testkit::eventstore::Double;
 
 /// An event of another family.
 async fn operator(store: &EventStoreDb, number: u128) -> Position {
-    let mut event = event(number);
-    event.type_name = "ProjectionRebuilt";
-    let append = Append::one(StreamId::operator("one"), Expected::Any, vec![event]);
+    operators(store, &[number]).await
+}
+
+async fn operators(store: &EventStoreDb, numbers: &[u128]) -> Position {
+    let of = |number: &u128| events::NewEvent {
+        type_name: "ProjectionRebuilt",
+        ..event(*number)
+    };
+    let events = numbers.iter().map(of).collect();
+    let append = Append::one(StreamId::operator("one"), Expected::Any, events);
     store.append(append).await.unwrap().position
 }
 
@@ -202,6 +210,56 @@ async fn the_server_filters_by_family_and_skipped_events_move_the_checkpoint() {
     let mut again = store.follow(through, &[Family::Number]);
     store.append(one(1, Expected::Any, &[11])).await.unwrap();
     assert_eq!(gather(&mut again, 1).await, [id(11)]);
+}
+
+#[tokio::test]
+async fn a_long_way_through_other_families_does_not_carry_their_events() {
+    let (double, _) = double().await;
+    let store = connect(&double.url()).await.unwrap();
+    store.append(one(1, Expected::Any, &[1])).await.unwrap();
+    let others: Vec<u128> = (10..3_010).collect();
+    for chunk in others.chunks(500) {
+        operators(&store, chunk).await;
+    }
+    store.append(one(1, Expected::Any, &[2])).await.unwrap();
+    let last = operator(&store, 3).await;
+    let sent = || double.faults().seen().events;
+
+    let before = sent();
+    let scanned: Vec<Batch> = store
+        .scan(Position::START, last, &[Family::Number], 1)
+        .try_collect()
+        .await
+        .unwrap();
+    let events = scanned.iter().flat_map(|batch| &batch.events);
+    assert_eq!(events.map(|it| it.id).collect::<Vec<_>>(), [id(1), id(2)]);
+    assert_eq!(scanned.last().unwrap().through, last);
+    assert_eq!(sent() - before, 2);
+
+    // A read that ends looks at one page as it is, and asks for the head.
+    let before = sent();
+    let read = store.read_all(Position::START, &[Family::Number], 10).await;
+    let read = read.unwrap();
+    let ids: Vec<_> = read.events.iter().map(|it| it.id).collect();
+    assert_eq!((&*ids, read.through), (&[id(1), id(2)][..], last));
+    assert!(sent() - before < 1_010, "{}", sent() - before);
+}
+
+#[tokio::test]
+async fn a_scan_of_a_server_that_is_away_ends() {
+    let (double, _) = double().await;
+    let options = store_eventstore::Options {
+        deadline: Duration::from_millis(200),
+        ..support::options(&double.url())
+    };
+    let store = support::connect_with(options, Arc::default())
+        .await
+        .unwrap();
+    store.append(one(1, Expected::Any, &[1])).await.unwrap();
+    double.faults().refuse_connections(true);
+    let mut scan = store.scan(Position::START, Position(1), &[Family::Number], 10);
+    let error = support::why_unread(scan.next().await.unwrap().unwrap_err());
+    assert!(matches!(error, Error::Deadline { .. }), "{error}");
 }
 
 #[tokio::test]

@@ -95,3 +95,44 @@ fn complaint(standing: &Standing) -> Option<String> {
         ProjectionState::New | ProjectionState::Running => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use projections::{Connections, MODELS, Model};
+    use store_postgres::PgSubjectKeys;
+    use testkit::environment::{FrozenClock, SeededEntropy};
+    use testkit::history::History;
+    use testkit::postgres::TestDatabase;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_read_model_that_nobody_works_on_is_named_once_something_has_happened() {
+        let database = TestDatabase::create().await;
+        let store = Arc::new(database.event_store().await);
+        let queries = Queries::new(
+            database.connect_options(),
+            Connections::default(),
+            store.clone(),
+            Model::progress(),
+        );
+        let complaints = async || {
+            let standings = queries.standings(&FrozenClock::default()).await.unwrap();
+            assert_eq!(standings.len(), MODELS.len());
+            standings.iter().filter_map(complaint).collect::<Vec<_>>()
+        };
+        assert_eq!(complaints().await, [""; 0], "there is nothing to show");
+
+        let entropy = Arc::new(SeededEntropy::default());
+        let keys = PgSubjectKeys::new(database.pool.clone(), entropy);
+        let history = History::from_choices(&[1, 2, 3]);
+        history.append(&*store, &keys).await;
+        let of_all: Vec<_> = MODELS
+            .iter()
+            .map(|model| format!("{model}: no worker has it"))
+            .collect();
+        assert_eq!(complaints().await, of_all);
+    }
+}

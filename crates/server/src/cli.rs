@@ -205,4 +205,14 @@ mod tests {
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
     }
+
+    #[test]
+    fn what_is_for_those_who_run_a_cluster_does_not_stand_in_everybodys_help() {
+        let help = Cli::command().render_long_help().to_string();
+        assert!(help.contains("check-config") && !help.contains("store-contract"));
+        let url = "postgres://localhost/scratch";
+        let typed = ["heliograph", "store-contract", "--database-url", url];
+        let parsed = Cli::try_parse_from(typed).unwrap();
+        assert!(matches!(parsed.command, Command::StoreContract(_)));
+    }
 }

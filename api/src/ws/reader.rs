@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, SplitSink, SplitStream};
 use futures::{FutureExt as _, SinkExt as _, StreamExt as _};
 use http::Method;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_tungstenite::tungstenite;
 use tracing::debug;
 
@@ -20,7 +20,7 @@ use crate::limits::socket as limits;
 use crate::ws::desk::Desk;
 use crate::ws::ending::Ending;
 use crate::ws::frame::{Frame, RequestFrame, ResponseFrame};
-use crate::ws::requests::{Tunnel, answer, refusal};
+use crate::ws::requests::{Tunnel, answer, asks_for_much, refusal};
 use crate::ws::session::write;
 
 /// How long the requests that a socket has begun may take when it ends.
@@ -41,6 +41,20 @@ pub(super) struct Reader {
     running: Running,
     /// Of the bodies of `running`.
     bytes: usize,
+    /// Turns to make a large answer.
+    turns: Arc<Semaphore>,
+}
+
+/// A large answer, as it is written. Its turn is over when it is dropped.
+struct Large {
+    frame: Bytes,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Large {
+    fn as_ref(&self) -> &[u8] {
+        &self.frame
+    }
 }
 
 impl Reader {
@@ -58,6 +72,7 @@ impl Reader {
             outbox,
             running,
             bytes: 0,
+            turns: Arc::new(Semaphore::new(limits::LARGE_ANSWERS)),
         }
     }
 
@@ -114,18 +129,25 @@ impl Reader {
         let bytes = frame.body.as_ref().map_or(0, Bytes::len);
         let (id, outbox, handler) = (frame.id, self.outbox.clone(), Arc::clone(&self.handler));
         let request = self.tunnel.request(frame);
+        let turns = Arc::clone(&self.turns);
         let working = async move {
+            let mut turn = None;
             let answer = match request {
                 Ok(request) => {
+                    if asks_for_much(&request) {
+                        turn = turns.acquire_owned().await.ok();
+                    }
                     let head = *request.method() == Method::HEAD;
                     answer(id, handler(request).await, head).await
                 }
                 Err(problem) => refusal(id, problem).await,
             };
+            let mut frame = Frame::Response(answer).encode();
+            if let Some(turn) = turn {
+                frame = Bytes::from_owner(Large { frame, _turn: turn });
+            }
             // Nobody is left to read it if this fails.
-            let _ = outbox
-                .send(Message::Binary(Frame::Response(answer).encode()))
-                .await;
+            let _ = outbox.send(Message::Binary(frame)).await;
             bytes
         };
         self.bytes += bytes;

@@ -126,6 +126,11 @@ fn header(line: &str) -> Option<(HeaderName, HeaderValue)> {
     Some((name.trim().parse().ok()?, value.trim().parse().ok()?))
 }
 
+/// Whether the answer may be a large one. Of the requests that a socket takes only one asks for such: a page of messages.
+pub(crate) fn asks_for_much(request: &Request) -> bool {
+    *request.method() == Method::GET && request.uri().path().trim_end_matches('/') == "/v1/messages"
+}
+
 /// The largest response; the largest real one, a page of messages for REST clients, stays below.
 const MAX_RESPONSE: usize = 32 * 1024 * 1024;
 

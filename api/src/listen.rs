@@ -25,6 +25,7 @@ use tower::ServiceExt as _;
 use tracing::{debug, warn};
 
 use crate::admission::{Origin, Place, Quota};
+use crate::http::body::BodyPatience;
 use crate::limits;
 use patience::{Patience, Patient};
 
@@ -173,6 +174,7 @@ impl One {
         let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
             first.cancel();
             request.extensions_mut().insert(ConnectInfo(from));
+            request.extensions_mut().insert(BodyPatience(patience.body));
             let router = router.clone();
             async move {
                 let answer = router.oneshot(request).await;
@@ -217,7 +219,7 @@ fn protocol(patience: Patience) -> Builder<TokioExecutor> {
         .enable_connect_protocol()
         .max_concurrent_streams(limits::STREAMS)
         .max_header_list_size(u32::try_from(limits::HEAD).expect("32 KiB fit"))
-        .keep_alive_interval(limits::PING_INTERVAL)
-        .keep_alive_timeout(limits::PING_PATIENCE);
+        .keep_alive_interval(patience.ping)
+        .keep_alive_timeout(patience.pong);
     builder
 }

@@ -35,6 +35,7 @@ use serde::{Deserialize, Serialize};
 use tonic::Code;
 
 use crate::entropy::as_before;
+use crate::http::body::BodyPatience;
 use crate::http::extract::basic::{Basic, Username};
 use crate::http::layers::Asked;
 use crate::http::problem::Problem;
@@ -240,7 +241,7 @@ async fn answer(
     next: Next,
 ) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
-    let body = read(body, most).await?;
+    let body = read(BodyPatience::of(&parts.extensions), body, most).await?;
     let asked = parts.extensions.get::<Asked>().expect("from a layer above");
     let first_at = asked.at();
     let caller = parts.extensions.get::<Caller>().copied();
@@ -305,12 +306,9 @@ async fn answer(
 }
 
 /// Reads the body: its digest tells whether it is the same request.
-async fn read(body: Body, most: usize) -> Result<Bytes, Problem> {
-    match tokio::time::timeout(limits::BODY_PATIENCE, to_bytes(body, most)).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(_)) => Err(Problem::of(StatusCode::PAYLOAD_TOO_LARGE)),
-        Err(_) => Err(Problem::of(StatusCode::REQUEST_TIMEOUT)),
-    }
+async fn read(patience: BodyPatience, body: Body, most: usize) -> Result<Bytes, Problem> {
+    let read = patience.bound(to_bytes(body, most)).await?;
+    read.map_err(|_| Problem::of(StatusCode::PAYLOAD_TOO_LARGE))
 }
 
 /// Who opened a WebSocket, for the requests inside it; nobody in particular, if it was opened without credentials.

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod archives;
 pub mod attachments;
+pub(crate) mod body;
 pub mod calling;
 pub mod certificate;
 pub mod challenge;

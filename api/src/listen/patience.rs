@@ -18,8 +18,14 @@ pub(super) struct Patience {
     pub(super) handshake: Duration,
     /// Until the head of a request is there, the first one included.
     pub(super) head: Duration,
+    /// Until the body of a request is there.
+    pub(super) body: Duration,
     /// Until the peer takes some of what is written to it.
     pub(super) write: Duration,
+    /// Between two questions whether an HTTP/2 connection is still there.
+    pub(super) ping: Duration,
+    /// Until one of them is answered.
+    pub(super) pong: Duration,
 }
 
 impl Default for Patience {
@@ -27,7 +33,10 @@ impl Default for Patience {
         Self {
             handshake: limits::HANDSHAKE_PATIENCE,
             head: limits::HEAD_PATIENCE,
+            body: limits::BODY_PATIENCE,
             write: limits::WRITE_PATIENCE,
+            ping: limits::PING_INTERVAL,
+            pong: limits::PING_PATIENCE,
         }
     }
 }

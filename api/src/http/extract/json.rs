@@ -9,9 +9,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
+use crate::http::body::BodyPatience;
 use crate::http::problem::{JSON, Problem};
 use crate::http::wire::Object;
-use crate::limits;
 
 /// A JSON body: of a request, or of a response with status 200.
 #[derive(Debug)]
@@ -61,14 +61,12 @@ fn is_json(request: &Request) -> bool {
 }
 
 async fn read(request: Request, state: &(impl Send + Sync)) -> Result<Bytes, Problem> {
-    match tokio::time::timeout(limits::BODY_PATIENCE, Bytes::from_request(request, state)).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(rejection)) => match rejection.into_response().status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Err(Problem::of(StatusCode::PAYLOAD_TOO_LARGE)),
-            _ => Err(Problem::bad_request("the body broke off")),
-        },
-        Err(_) => Err(Problem::of(StatusCode::REQUEST_TIMEOUT)),
-    }
+    let patience = BodyPatience::of(request.extensions());
+    let read = patience.bound(Bytes::from_request(request, state)).await?;
+    read.map_err(|rejection| match rejection.into_response().status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::of(StatusCode::PAYLOAD_TOO_LARGE),
+        _ => Problem::bad_request("the body broke off"),
+    })
 }
 
 /// Broken JSON is 400, JSON of another shape 422 without a body, no body at all the violation of a rule.

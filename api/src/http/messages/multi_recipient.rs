@@ -31,10 +31,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::send::{mismatched, stale};
+use crate::http::body::BodyPatience;
 use crate::http::extract::{AccessKeyHeader, Json, Parameters};
 use crate::http::layers::Asked;
 use crate::http::problem::Problem;
-use crate::limits;
 use crate::limits::buckets::Limited;
 use crate::limits::rates::Limit;
 use crate::state::Api;
@@ -92,15 +92,15 @@ async fn read(request: Request) -> Result<MultiRecipientMessage, Problem> {
     if !essence.eq_ignore_ascii_case(MULTI_RECIPIENT_MESSAGE) {
         return Err(Problem::of(StatusCode::UNSUPPORTED_MEDIA_TYPE));
     }
+    let patience = BodyPatience::of(request.extensions());
     let body = AtMost::new(request.into_body(), MAX_LEN).collect();
-    let body: Bytes = match tokio::time::timeout(limits::BODY_PATIENCE, body).await {
-        Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(_)) => {
+    let body: Bytes = match patience.bound(body).await? {
+        Ok(body) => body.to_bytes(),
+        Err(_) => {
             return Err(Problem::bad_request(
                 "the message is too long, or broke off",
             ));
         }
-        Err(_) => return Err(Problem::of(StatusCode::REQUEST_TIMEOUT)),
     };
     let malformed = |what: String| Problem::bad_request(format!("the message {what}"));
     let message = MultiRecipientMessage::parse(body).map_err(|it| malformed(it.to_string()))?;

@@ -66,10 +66,10 @@ impl Person {
     async fn say(&mut self, to: &Account, line: &str, timestamp: i64) -> anyhow::Result<()> {
         let id = self.socket.send(to, line.into(), timestamp).await?;
         let answer = self
-            .wait(|event| matches!(event, Event::Answer(of, _) if *of == id))
+            .wait(|event| matches!(event, Event::Answer(of, ..) if *of == id))
             .await?;
         anyhow::ensure!(
-            matches!(answer, Event::Answer(_, 200)),
+            matches!(answer, Event::Answer(_, 200, _)),
             "the message was refused: {answer:?}"
         );
         Ok(())

@@ -121,6 +121,8 @@ pub struct Totals {
     pub refused: u64,
     /// Sent once more, because the connection ended before the answer or the server asked for it.
     pub resent: u64,
+    /// Answered 429 or 5xx, and sent again after a pause. They count as resent, too.
+    pub busy: u64,
     /// Delivered for the first time.
     pub delivered: u64,
     /// Delivered once more.

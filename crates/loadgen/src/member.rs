@@ -18,6 +18,12 @@ use crate::socket::{Event, Socket};
 /// Between two attempts to connect.
 const RESPITE: Duration = Duration::from_millis(100);
 
+/// The pause after an answer that says that the server is busy, if it does not say how long; twice as long each time.
+const BACK_OFF: Duration = Duration::from_millis(100);
+
+/// No pause is longer, whatever the server asks for: a run is short.
+const LONGEST: Duration = Duration::from_secs(10);
+
 /// The timestamp of a pair's first message.
 const FIRST_TIMESTAMP: i64 = 1_767_225_600_000;
 
@@ -74,6 +80,33 @@ struct Peer {
     next: u64,
     waiting: VecDeque<Stamp>,
     sent: Option<Stamp>,
+    /// Nothing is sent before, because the server was busy.
+    rest: Option<Instant>,
+    /// How often in a row it was.
+    busy: u32,
+}
+
+impl Peer {
+    /// Tries again after a pause.
+    fn back_off(&mut self, stamp: Stamp, asked: Option<Duration>) {
+        let pause = asked.unwrap_or_else(|| BACK_OFF.saturating_mul(1 << self.busy.min(16)));
+        self.waiting.push_front(stamp);
+        self.rest = Some(Instant::now() + pause.min(LONGEST));
+        self.busy += 1;
+    }
+
+    fn rests(&mut self) -> bool {
+        self.rest = self.rest.filter(|until| *until > Instant::now());
+        self.rest.is_some()
+    }
+}
+
+/// Waits for a moment, if there is one to wait for.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => pending().await,
+    }
 }
 
 /// One device.
@@ -138,18 +171,13 @@ impl Member {
             if self.pump(&mut socket).await.is_err() {
                 return;
             }
-            let due = self.next_due();
-            let waiting_for_due = async {
-                match due {
-                    Some(due) => sleep_until(due).await,
-                    None => pending().await,
-                }
-            };
+            let rested = self.peers.iter().filter_map(|peer| peer.rest).min();
             let done = tokio::select! {
-                () = waiting_for_due => {
+                () = until(self.next_due()) => {
                     self.plan();
                     Ok(())
                 }
+                () = until(rested) => Ok(()),
                 event = socket.next() => {
                     heard = Instant::now();
                     self.take(&mut socket, event).await
@@ -227,7 +255,7 @@ impl Member {
     async fn pump(&mut self, socket: &mut Socket) -> anyhow::Result<()> {
         let saturate = matches!(self.run.pace, Pace::Saturate) && !self.run.silence.is_cancelled();
         for place in 0..self.peers.len() {
-            if self.peers[place].sent.is_some() {
+            if self.peers[place].sent.is_some() || self.peers[place].rests() {
                 continue;
             }
             if saturate && self.peers[place].waiting.is_empty() {
@@ -254,8 +282,8 @@ impl Member {
                 socket.acknowledge(id).await
             }
             Event::QueueEmpty | Event::Pong => Ok(()),
-            Event::Answer(id, status) => {
-                self.answer(id, status);
+            Event::Answer(id, status, wait) => {
+                self.answer(id, status, wait);
                 Ok(())
             }
             Event::Closed(_) => anyhow::bail!("the connection ended"),
@@ -271,7 +299,7 @@ impl Member {
         }
     }
 
-    fn answer(&mut self, id: u64, status: u32) {
+    fn answer(&mut self, id: u64, status: u32, wait: Option<Duration>) {
         let Some(place) = self.asked.remove(&id) else {
             return;
         };
@@ -280,11 +308,17 @@ impl Member {
             return;
         };
         match status {
-            200 => self.run.ledger.answered(&stamp, true),
-            // The server is busy or in trouble, and says so: once more.
+            200 => {
+                peer.busy = 0;
+                self.run.ledger.answered(&stamp, true);
+            }
+            // The server is busy or in trouble, and says so: once more, when it wants.
             429 | 500.. => {
-                peer.waiting.push_front(stamp);
-                self.run.ledger.count(|totals| totals.resent += 1);
+                peer.back_off(stamp, wait);
+                self.run.ledger.count(|totals| {
+                    totals.busy += 1;
+                    totals.resent += 1;
+                });
             }
             _ => self.run.ledger.answered(&stamp, false),
         }

@@ -42,6 +42,8 @@ pub struct Report {
     pub refused: u64,
     /// Sent once more, because the connection ended before the answer or the server was busy.
     pub resent: u64,
+    /// Of those: answered 429 or 5xx.
+    pub busy: u64,
     /// Receipts that came back.
     pub receipts: u64,
     /// Connections that ended although nobody wanted them to.
@@ -123,6 +125,7 @@ impl Report {
             accepted,
             refused,
             resent,
+            busy,
             delivered,
             repeated,
             disordered,
@@ -148,6 +151,7 @@ impl Report {
             repeated,
             refused,
             resent,
+            busy,
             receipts,
             disconnected,
             delivery: Latency::of(&delivery),
@@ -197,6 +201,7 @@ impl fmt::Display for Report {
         writeln!(f, "  disordered {:>9}", self.disordered)?;
         writeln!(f, "  repeated   {:>9}", self.repeated)?;
         writeln!(f, "  resent     {:>9}", self.resent)?;
+        writeln!(f, "  busy       {:>9}", self.busy)?;
         writeln!(f, "  refused    {:>9}", self.refused)?;
         writeln!(f, "  receipts   {:>9}", self.receipts)?;
         writeln!(f, "  reconnects {:>9}\n", self.disconnected)?;

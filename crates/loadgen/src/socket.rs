@@ -29,8 +29,8 @@ pub enum Event {
     Message(u64, Box<Envelope>),
     /// The queue is empty.
     QueueEmpty,
-    /// The answer to a request.
-    Answer(u64, u32),
+    /// The answer to a request: its number, its status, and when trying again makes sense, if the server said so.
+    Answer(u64, u32, Option<Duration>),
     /// A sign of life.
     Pong,
     /// The server has closed it, with this code if it said one.
@@ -122,10 +122,20 @@ impl Socket {
     }
 }
 
+/// `Retry-After`, in whole seconds.
+fn retry_after(headers: &[String]) -> Option<Duration> {
+    let mut headers = headers.iter().filter_map(|line| line.split_once(':'));
+    let (_, seconds) = headers.find(|(name, _)| name.trim().eq_ignore_ascii_case("retry-after"))?;
+    seconds.trim().parse().ok().map(Duration::from_secs)
+}
+
 fn event(frame: Frame) -> Option<Event> {
     let request = match frame {
         Frame::Request(request) => request,
-        Frame::Response(response) => return Some(Event::Answer(response.id?, response.status?)),
+        Frame::Response(response) => {
+            let wait = retry_after(&response.headers);
+            return Some(Event::Answer(response.id?, response.status?, wait));
+        }
     };
     match request.path.as_deref()? {
         "/api/v1/message" => {

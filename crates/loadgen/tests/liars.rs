@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use api::http::messages::send::SendRequest;
 use api::ws::frame::{Envelope, Frame, RequestFrame, ResponseFrame};
@@ -36,12 +36,16 @@ enum Lie {
     Refuses,
     /// Is stored, and then the connection ends without an answer.
     HangsUp,
+    /// Is to be sent again after so many seconds, or some time, and refused for good if it comes again at once.
+    Busy(Option<u64>),
 }
 
 struct Liar {
     lie: Lie,
     desks: Mutex<HashMap<String, Desk>>,
     count: Mutex<u64>,
+    /// By the content: when a message may come again.
+    not_before: Mutex<HashMap<Bytes, Instant>>,
 }
 
 #[derive(Default)]
@@ -69,6 +73,7 @@ impl Liar {
             lie,
             desks: Mutex::default(),
             count: Mutex::default(),
+            not_before: Mutex::default(),
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
@@ -138,7 +143,7 @@ impl Liar {
                         }
                     };
                     match self.accept(aci, &request) {
-                        Some(status) => answer(request.id, status),
+                        Some(status) => self.answer(request.id, status),
                         None => return self.hang_up(aci, unanswered, pushes),
                     }
                 }
@@ -180,6 +185,20 @@ impl Liar {
         let mut count = self.count.lock().unwrap();
         *count += 1;
         let tenth = count.is_multiple_of(10);
+        if let Lie::Busy(wait) = self.lie {
+            let mut not_before = self.not_before.lock().unwrap();
+            if not_before
+                .get(&envelope)
+                .is_some_and(|moment| *moment > Instant::now())
+            {
+                return Some(413);
+            }
+            if tenth {
+                let pause = wait.map_or(Duration::from_millis(50), Duration::from_secs);
+                not_before.insert(envelope, Instant::now() + pause);
+                return Some(if wait.is_some() { 429 } else { 503 });
+            }
+        }
         let mut desks = self.desks.lock().unwrap();
         let desk = desks.entry(to.to_owned()).or_default();
         let held = desk.held.remove(from);
@@ -205,14 +224,19 @@ impl Liar {
         }
         Some(200)
     }
-}
 
-fn answer(id: Option<u64>, status: u32) -> Frame {
-    Frame::Response(ResponseFrame {
-        id,
-        status: Some(status),
-        ..ResponseFrame::default()
-    })
+    fn answer(&self, id: Option<u64>, status: u32) -> Frame {
+        let mut headers = Vec::new();
+        if let (Lie::Busy(Some(seconds)), 429) = (self.lie, status) {
+            headers.push(format!("Retry-After: {seconds}"));
+        }
+        Frame::Response(ResponseFrame {
+            id,
+            status: Some(status),
+            headers,
+            ..ResponseFrame::default()
+        })
+    }
 }
 
 /// What the load generator says of a server.
@@ -291,6 +315,16 @@ async fn what_is_refused_is_not_missed() {
     let report = judge(Lie::Refuses, OPEN).await;
     assert!(report.is_sound(), "{report}");
     assert_eq!(report.refused, (report.accepted + report.refused) / 10);
+}
+
+#[tokio::test]
+async fn a_busy_server_is_left_in_peace_for_as_long_as_it_asks() {
+    for (wait, at_least) in [(Some(1), 1000.0), (None, 50.0)] {
+        let report = judge(Lie::Busy(wait), OPEN).await;
+        assert!(report.is_sound() && report.refused == 0, "{report}");
+        assert!(report.busy > 5 && report.resent == report.busy, "{report}");
+        assert!(report.answer.max > at_least, "{report}");
+    }
 }
 
 #[tokio::test]

@@ -112,8 +112,8 @@ pub mod socket {
 
     /// Large answers (a page of messages has up to six megabytes) of one socket that are being made or wait for the client at
     /// a time. The next is begun when this one is being written, so a client that does not read costs three of them at the
-    /// most: one in the buffer of the socket, one that waits behind it, and what that was made from. All other answers of
-    /// a socket, as many as wait, are smaller than one of these.
+    /// most: one in the buffer of the socket, one that waits behind it, and what that was made from. The small ones
+    /// that wait beside are smaller than that all together.
     pub const LARGE_ANSWERS: usize = 1;
 
     /// Envelopes sent and not yet answered.

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use events::codec::{AnyEvent, Fact};
 use events::erasure::ErasureEvent;
 use events::ids::DeviceAddress;
@@ -13,8 +14,8 @@ use events::keys::PreKeyKind;
 use events::mailbox::MailboxEvent;
 use events::personal::Subject;
 use events::{
-    DeviceId, EventStore as _, Family, Generation, PayloadId, Position, Revision, ServiceId,
-    StreamId,
+    Append, DeviceId, EventId, EventStore as _, Expected, Family, Generation, NewEvent, PayloadId,
+    Position, Revision, ServiceId, StreamId,
 };
 use reactors::erasure::{Erasure, Sweep, SweepOptions, Swept, Tools};
 use store_postgres::{PgEventStore, PgPayloadStore, PgSubjectKeys};
@@ -72,6 +73,12 @@ impl World {
             .filter(|fact| wanted.contains(&fact.stream.family()))
             .collect();
         self.erasure.react(&facts).await.unwrap();
+    }
+
+    /// Those of the first event.
+    async fn metadata(&self) -> Bytes {
+        let first = self.store.read_all(Position::START, &Family::ALL, 1).await;
+        first.unwrap().events.remove(0).metadata
     }
 
     async fn payloads(&self) -> BTreeSet<PayloadId> {
@@ -320,6 +327,30 @@ async fn what_has_no_event_is_looked_at_again_soon_and_goes_unless_its_event_has
     let left = world.payloads().await;
     assert!(left.contains(&late) && !left.contains(&orphan), "{left:?}");
     assert!(!world.subjects().await.contains(&nobody));
+}
+
+#[tokio::test]
+async fn as_long_as_an_event_cannot_be_read_no_payload_is_taken_for_left_over() {
+    let world = World::new().await;
+    let history = people();
+    world.append(&history).await;
+    world.came_to_the_end().await;
+    let orphan = PayloadId(uuid::Uuid::from_u128(0x0042));
+    world.keep(&[orphan]).await;
+    let of_tomorrow = NewEvent {
+        id: EventId::from_random([7; 16]),
+        type_name: "MessageQueued",
+        data: r#"{"a form":"that nobody knows yet"}"#.into(),
+        metadata: world.metadata().await,
+        payloads: vec![],
+    };
+    let append = Append::one(mailbox(PHONE), Expected::Any, vec![of_tomorrow]);
+    world.store.append(append).await.unwrap();
+    let mut sweep = world.sweep();
+    for _ in 0..2 {
+        assert_eq!(sweep.next().await.unwrap(), Swept::default());
+    }
+    assert!(world.payloads().await.contains(&orphan));
 }
 
 /// Message `n` for a device, whose ciphertext others share.

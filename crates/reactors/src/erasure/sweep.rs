@@ -290,9 +290,9 @@ impl Sweep {
         let mut batches = store.scan(after, through, families, STRETCH);
         while let Some(batch) = batches.try_next().await? {
             for recorded in &batch.events {
-                // What cannot be read keeps what belongs to it: an operator sees to it first.
-                if let Ok(fact) = Fact::decode(recorded) {
-                    judgement.apply(&fact);
+                match Fact::decode(recorded) {
+                    Ok(fact) => judgement.apply(&fact),
+                    Err(_) => judgement.unreadable = Some(recorded.position),
                 }
             }
         }
@@ -410,6 +410,8 @@ type Copied = (StreamId, Uuid);
 /// Judges payloads while the log passes by.
 struct Judgement {
     through: Position,
+    /// Where an event stands that cannot be read. Any payload may be its own.
+    unreadable: Option<Position>,
     found: HashSet<PayloadId>,
     origins: HashMap<PayloadId, Origin>,
     ended: HashSet<PayloadId>,
@@ -430,6 +432,7 @@ impl Judgement {
     fn new(found: HashSet<PayloadId>, through: Position) -> Self {
         Self {
             through,
+            unreadable: None,
             found,
             origins: HashMap::new(),
             ended: HashSet::new(),
@@ -570,6 +573,15 @@ impl Judgement {
     }
 
     fn verdict(mut self, seen: Position) -> Verdict {
+        if let Some(position) = self.unreadable {
+            // A newer version knows it, or an operator sees to it first.
+            tracing::warn!(%position, "no leftover payloads are erased: an event cannot be read");
+            return Verdict {
+                ended: Vec::new(),
+                without_event: Vec::new(),
+                seen,
+            };
+        }
         for keys in std::mem::take(&mut self.keys).into_values() {
             self.ended
                 .extend(keys.ended().filter(|id| self.found.contains(id)));

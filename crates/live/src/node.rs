@@ -200,6 +200,7 @@ impl Speaker<'_> {
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
+                biased; // the first tick is there at once: who claims a socket is known to be alive
                 _ = beats.tick() => self.insist_on_life().await,
                 count = self.calls.recv_many(&mut self.batch, BATCH) => if count == 0 {
                     return;

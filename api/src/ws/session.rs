@@ -52,17 +52,25 @@ pub(super) struct Line {
     pub(super) frames: mpsc::Receiver<Message>,
 }
 
-impl<M: Mailbox + 'static> Session<M> {
-    /// Serves the socket until it ends.
-    pub(crate) async fn run(self, socket: WebSocket) {
-        let opened = Instant::now();
+impl Line {
+    /// The socket's, and where frames for it go.
+    pub(super) fn of(socket: WebSocket) -> (Self, mpsc::Sender<Message>) {
         let (sink, stream) = socket.split();
         let (outbox, frames) = mpsc::channel(limits::FRAMES);
-        let mut line = Line {
+        let line = Self {
             sink,
             stream,
             frames,
         };
+        (line, outbox)
+    }
+}
+
+impl<M: Mailbox + 'static> Session<M> {
+    /// Serves the socket until it ends.
+    pub(crate) async fn run(self, socket: WebSocket) {
+        let opened = Instant::now();
+        let (mut line, outbox) = Line::of(socket);
         let desk = Arc::new(Desk::default());
         let mut reader = Reader::new(self.tunnel, self.handler, Arc::clone(&desk), outbox.clone());
         let mut post = self

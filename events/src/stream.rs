@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -103,7 +104,8 @@ impl FromStr for Family {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamId {
     family: Family,
-    key: Box<str>,
+    /// Shared: events of one stream name it again and again on their way.
+    key: Arc<str>,
 }
 
 impl StreamId {

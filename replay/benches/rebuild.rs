@@ -107,7 +107,8 @@ impl Log {
             entropy: entropy.clone(),
         };
         let events = writer.fill(history).await;
-        sqlx::raw_sql("ANALYZE")
+        // As the database does by itself, sooner or later.
+        sqlx::raw_sql("VACUUM ANALYZE")
             .execute(&database.pool)
             .await
             .unwrap();

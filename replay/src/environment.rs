@@ -29,7 +29,7 @@ pub struct Environment {
 }
 
 /// So many keys are kept at the most while the log is read.
-const KEYS: u64 = 500_000;
+const KEYS: usize = 500_000;
 
 impl Environment {
     /// Reads the log in clear.

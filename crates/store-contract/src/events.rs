@@ -111,8 +111,19 @@ pub fn ids(append: &Append) -> Vec<EventId> {
 
 /// Where the stream stands, by an error that tells.
 pub fn actual_of(outcome: &Result<Appended, AppendError>) -> Option<Revision> {
+    conflict_of(outcome).2
+}
+
+/// Which stream is elsewhere, where it should have stood, and where it stands, by an error that tells.
+pub fn conflict_of(
+    outcome: &Result<Appended, AppendError>,
+) -> (StreamId, Expected, Option<Revision>) {
     match outcome {
-        Err(AppendError::WrongRevision { actual, .. }) => *actual,
+        Err(AppendError::WrongRevision {
+            stream,
+            expected,
+            actual,
+        }) => (stream.clone(), *expected, *actual),
         other => panic!("expected a wrong revision, got {other:?}"),
     }
 }

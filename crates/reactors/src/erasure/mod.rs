@@ -6,6 +6,7 @@
 
 mod belongings;
 mod facts;
+mod judgement;
 mod ledger;
 mod sweep;
 

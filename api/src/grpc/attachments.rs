@@ -18,25 +18,13 @@ use super::proto::attachments::{
     GetStickerUploadFormRequest, GetStickerUploadFormResponse, GetUploadFormRequest,
     GetUploadFormResponse,
 };
-use super::proto::common::{S3UploadForm, UploadForm};
+use super::proto::common::UploadForm;
 use super::proto::errors::FailedPrecondition;
 use super::{Door, status};
 use crate::http::attachments::form::count;
-use crate::http::stickers::form::{StickerForm, forms};
+use crate::http::stickers::form::forms;
 use crate::limits::rates::Limit;
 use crate::ports::objects::{ObjectKey, Upload};
-
-fn sticker(form: StickerForm) -> S3UploadForm {
-    S3UploadForm {
-        key: form.key,
-        credential: form.credential,
-        acl: form.acl,
-        algorithm: form.algorithm,
-        date: form.date,
-        policy: form.policy,
-        signature: form.signature,
-    }
-}
 
 #[tonic::async_trait]
 impl Attachments for Door {
@@ -84,8 +72,8 @@ impl Attachments for Door {
         let pack = pack.map_err(|error| status::failed(&error))?;
         Ok(Response::new(GetStickerUploadFormResponse {
             pack_id: pack.pack_id,
-            manifest_upload_form: Some(sticker(pack.manifest)),
-            sticker_upload_forms: pack.stickers.into_iter().map(sticker).collect(),
+            manifest_upload_form: Some(pack.manifest.post.into()),
+            sticker_upload_forms: pack.stickers.into_iter().map(|it| it.post.into()).collect(),
         }))
     }
 }

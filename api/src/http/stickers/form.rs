@@ -11,6 +11,7 @@ use crate::http::extract::{Authenticated, Json, Segment, Segments};
 use crate::http::problem::Problem;
 use crate::limits;
 use crate::limits::rates::Limit;
+use crate::ports::objects::PostForm;
 use crate::ports::{ObjectKey, ObjectsUnavailable, Upload};
 use crate::state::Api;
 
@@ -60,20 +61,9 @@ pub struct PackFormResponse {
 pub struct StickerForm {
     /// Which sticker, from 0; −1 is the manifest.
     pub id: i32,
-    /// Where it will be.
-    pub key: String,
-    /// Who signs, and within what.
-    pub credential: String,
-    /// `private`.
-    pub acl: String,
-    /// `AWS4-HMAC-SHA256`.
-    pub algorithm: String,
-    /// When it was signed.
-    pub date: String,
-    /// What may be uploaded: base64 of JSON.
-    pub policy: String,
-    /// HMAC over the policy, in hex.
-    pub signature: String,
+    /// As browsers send files.
+    #[serde(flatten)]
+    pub post: PostForm,
     /// Which way the resumable upload goes.
     pub cdn: u32,
     /// Headers that the resumable upload must have.
@@ -93,13 +83,7 @@ async fn form(
     let resumable = api.uploads.form(&upload, at).await?;
     Ok(StickerForm {
         id,
-        key: post.key,
-        credential: post.credential,
-        acl: post.acl,
-        algorithm: post.algorithm,
-        date: post.date,
-        policy: post.policy,
-        signature: post.signature,
+        post,
         cdn: resumable.cdn,
         headers: resumable.headers,
         signed_upload_location: resumable.signed_upload_location,

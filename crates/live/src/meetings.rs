@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use events::meeting::{Meetings, MeetingsUnavailable, Place};
-use sqlx::PgPool;
 use sqlx::postgres::PgListener;
+use sqlx::{Acquire as _, PgPool};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -33,8 +33,7 @@ pub struct MeetingPlaces {
     lifeline: Arc<Lifeline>,
 }
 
-/// A lock that this node holds for as long as it lives, so that the others see at once that it does not any more: Postgres
-/// ends the session of a process that was killed. Of a machine that is gone it hears later, through TCP.
+/// By which the others see at once that this node does not live any more.
 #[derive(Debug)]
 struct Lifeline {
     number: i64,
@@ -129,22 +128,13 @@ impl MeetingPlaces {
         listener.listen(CHANNEL).await?;
         loop {
             // The connection is new, or was lost and is back: something may have been missed.
-            self.hold_lifeline(&mut listener).await?;
+            locks::hold_lifeline(listener.acquire().await?, self.lifeline.number).await?;
+            self.lifeline.held.store(true, Ordering::Relaxed);
             self.bells.ring_all();
             while let Some(notification) = listener.try_recv().await? {
                 self.bells.ring(notification.payload());
             }
         }
-    }
-
-    /// Shared, because Postgres may not have noticed yet that the connection before this one is gone.
-    async fn hold_lifeline(&self, listener: &mut PgListener) -> Result<(), sqlx::Error> {
-        sqlx::query("SELECT pg_advisory_lock_shared($1)")
-            .bind(self.lifeline.number)
-            .execute(listener)
-            .await?;
-        self.lifeline.held.store(true, Ordering::Relaxed);
-        Ok(())
     }
 
     fn wait(&self, place: Place) -> Waiting {
@@ -211,16 +201,14 @@ impl Meetings for MeetingPlaces {
     }
 
     async fn bring(&self, place: Place, thing: Bytes) -> Result<bool, MeetingsUnavailable> {
+        let living = locks::lifelines(&self.database)
+            .await
+            .map_err(unavailable)?;
         let told: i64 = sqlx::query_scalar(
             "WITH brought AS (
                  UPDATE live.meetings SET thing = $2
                  WHERE place = $1 AND thing IS NULL AND until > now()
-                   AND (lifeline IS NULL OR EXISTS (
-                     SELECT FROM pg_locks
-                     WHERE locktype = 'advisory' AND granted AND objsubid = 1
-                       AND classid = (lifeline >> 32 & 4294967295)::oid AND objid = (lifeline & 4294967295)::oid
-                       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-                   ))
+                   AND (lifeline IS NULL OR lifeline = ANY($4))
                  RETURNING place
              )
              SELECT count(pg_notify($3, encode(place, 'hex'))) FROM brought",
@@ -228,6 +216,7 @@ impl Meetings for MeetingPlaces {
         .bind(place.as_bytes())
         .bind(&*thing)
         .bind(CHANNEL)
+        .bind(living)
         .fetch_one(&self.database)
         .await
         .map_err(unavailable)?;

@@ -67,16 +67,9 @@ async fn what_is_brought_on_one_node_is_found_on_another_and_a_place_takes_one_t
 }
 
 /// Waits until so many nodes hold their lifelines.
-async fn alive(database: &TestDatabase, expected: i64) {
-    let held = "SELECT count(*) FROM pg_locks JOIN pg_database ON database = pg_database.oid
-                WHERE datname = current_database() AND locktype = 'advisory' AND granted AND objsubid = 1";
+async fn alive(database: &TestDatabase, expected: usize) {
     let reached = async {
-        while sqlx::query_scalar::<_, i64>(held)
-            .fetch_one(&database.pool)
-            .await
-            .unwrap()
-            != expected
-        {
+        while locks::lifelines(&database.pool).await.unwrap().len() != expected {
             tokio::task::yield_now().await;
         }
     };

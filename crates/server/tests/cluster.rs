@@ -163,16 +163,10 @@ async fn streams_and_sockets_on_different_nodes_displace_each_other() {
 }
 
 /// Waits until so many nodes hold the lifelines by which those who bring something to a meeting see that they live.
-async fn living(installation: &Installation, nodes: i64) {
-    let lifelines = "SELECT count(*) FROM pg_locks JOIN pg_database ON database = pg_database.oid
-         WHERE datname = current_database() AND locktype = 'advisory' AND granted AND objsubid = 1";
+async fn living(installation: &Installation, nodes: usize) {
+    let pool = &installation.database.pool;
     let reached = async {
-        while sqlx::query_scalar::<_, i64>(lifelines)
-            .fetch_one(&installation.database.pool)
-            .await
-            .unwrap()
-            != nodes
-        {
+        while locks::lifelines(pool).await.unwrap().len() != nodes {
             tokio::task::yield_now().await;
         }
     };

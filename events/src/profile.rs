@@ -73,6 +73,9 @@ pub struct ProfileVersionDropped {
 pub struct ProfileCleared {
     /// Their ciphertexts.
     pub fields: Vec<PayloadId>,
-    /// Their pictures.
+    /// Pictures that go with them, or were kept for their owner until now.
     pub avatars: Vec<AvatarKey>,
+    /// Pictures that stay: an owner who registered anew restores one by its name, which their client has noted elsewhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<AvatarKey>,
 }

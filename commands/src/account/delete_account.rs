@@ -42,7 +42,7 @@ impl DeleteAccount {
             .map(|live| AccountDeleted { pni: live.pni });
         let claimed = number.holder == Some(self.aci);
         Ending {
-            profile: profile.clearing(),
+            profile: profile.ending(),
             account: deleted,
             number: claimed.then_some(NumberReleased { aci: self.aci }),
         }

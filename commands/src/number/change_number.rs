@@ -281,7 +281,7 @@ impl ChangeNumber {
     async fn displace(&self, work: &mut Work<'_>, holder: &Holder) -> Result<(), Unavailable> {
         let (aci, account) = holder;
         let profile = work.load::<Profile>(*aci).await?;
-        work.record(&profile, profile.clearing());
+        work.record(&profile, profile.ending());
         work.record(account, [AccountDeleted { pni: self.pni }]);
         match account.live.as_deref() {
             Some(live) => release_all(work, *aci, &live.usernames).await,

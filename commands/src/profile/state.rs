@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use events::payload::PayloadDigest;
 use events::profile::{AvatarReplaced, ProfileCleared, ProfileEvent, ProfileVersionSet};
 use events::values::profile::{AvatarKey, ProfileKeyCommitment, ProfileVersion};
-use events::{Aci, PayloadRef, StreamId, Timestamp};
+use events::{Aci, PayloadId, PayloadRef, StreamId, Timestamp};
 
 use crate::aggregate::Aggregate;
 
@@ -23,6 +23,8 @@ pub struct Profile {
     pub current: Option<Slot>,
     /// How many writes there were.
     writes: u64,
+    /// Pictures from before the account was registered anew.
+    kept: Vec<AvatarKey>,
 }
 
 /// One version.
@@ -61,15 +63,44 @@ impl Profile {
             .map(|(slot, version)| (*slot, version))
     }
 
-    /// The event that clears the profile, if there is anything to clear.
+    /// The event that clears the profile of an account that is registered anew, if there is anything to clear. Its pictures
+    /// stay, and take the place of those that have stayed before.
     pub fn clearing(&self) -> Option<ProfileCleared> {
-        let versions = || self.versions.values();
-        (!self.versions.is_empty()).then(|| ProfileCleared {
-            fields: versions()
-                .filter_map(|version| Some(version.fields?.id))
-                .collect(),
-            avatars: versions().filter_map(|version| version.avatar).collect(),
+        (!self.versions.is_empty()).then(|| {
+            let (fields, pictures) = (self.fields(), self.pictures());
+            let (avatars, kept) = if pictures.is_empty() {
+                (Vec::new(), self.kept.clone())
+            } else {
+                (self.kept.clone(), pictures)
+            };
+            ProfileCleared {
+                fields,
+                avatars,
+                kept,
+            }
         })
+    }
+
+    /// The event that ends the profile of an account that is deleted, if there is anything left.
+    pub fn ending(&self) -> Option<ProfileCleared> {
+        let avatars = [self.pictures(), self.kept.clone()].concat();
+        (!self.versions.is_empty() || !avatars.is_empty()).then(|| ProfileCleared {
+            fields: self.fields(),
+            avatars,
+            kept: Vec::new(),
+        })
+    }
+
+    fn fields(&self) -> Vec<PayloadId> {
+        let versions = self.versions.values();
+        versions
+            .filter_map(|version| Some(version.fields?.id))
+            .collect()
+    }
+
+    fn pictures(&self) -> Vec<AvatarKey> {
+        let versions = self.versions.values();
+        versions.filter_map(|version| version.avatar).collect()
     }
 
     fn at(&mut self, slot: Slot) -> &mut Version {
@@ -117,7 +148,12 @@ impl Aggregate for Profile {
             ProfileEvent::ProfileVersionDropped(dropped) => {
                 self.versions.remove(&dropped.version);
             }
-            ProfileEvent::ProfileCleared(_) => *self = Self::default(),
+            ProfileEvent::ProfileCleared(cleared) => {
+                *self = Self {
+                    kept: cleared.kept.clone(),
+                    ..Self::default()
+                };
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Stories about profiles, told through the executor.
 
 use events::payload::PayloadDigest;
-use events::profile::ProfileEvent;
+use events::profile::{ProfileCleared, ProfileEvent};
 use events::values::Capability;
 use events::values::profile::{AvatarKey, ProfileFields, ProfileKeyCommitment, ProfileVersion};
 use events::{AnyEvent, StreamId};
@@ -161,30 +161,65 @@ async fn old_versions_make_room_and_the_current_one_never_does() {
     invariants::hold(&world).await;
 }
 
-#[tokio::test]
-async fn registering_again_and_deleting_clear_the_profile() {
-    for delete in [false, true] {
-        let world = World::with_people([1]).await;
-        world
-            .run(&with_avatar(AvatarChange::Replace(avatar(1))))
-            .await;
-        world.run(&set(2, 2)).await;
-        if delete {
-            world.run(&DeleteAccount { aci: aci(1) }).await;
-        } else {
-            world.run(&register(1)).await;
-        }
-        assert_eq!(world.state::<Profile>(aci(1)).await, Profile::default());
-        let history = world.history(&StreamId::profile(aci(1)));
-        let Some(AnyEvent::Profile(ProfileEvent::ProfileCleared(cleared))) = history.last() else {
-            panic!("{history:?}");
-        };
-        assert_eq!(
-            (cleared.fields.len(), &*cleared.avatars),
-            (2, &[avatar(1)][..])
-        );
-        invariants::hold(&world).await;
+/// How the profile was cleared last.
+fn cleared(world: &World) -> ProfileCleared {
+    let history = world.history(&StreamId::profile(aci(1)));
+    match history.last() {
+        Some(AnyEvent::Profile(ProfileEvent::ProfileCleared(cleared))) => cleared.clone(),
+        _ => panic!("{history:?}"),
     }
+}
+
+#[tokio::test]
+async fn deleting_ends_the_profile_and_its_pictures() {
+    let world = World::with_people([1]).await;
+    world
+        .run(&with_avatar(AvatarChange::Replace(avatar(1))))
+        .await;
+    world.run(&set(2, 2)).await;
+    world.run(&DeleteAccount { aci: aci(1) }).await;
+    assert_eq!(world.state::<Profile>(aci(1)).await, Profile::default());
+    let ended = cleared(&world);
+    assert_eq!((ended.fields.len(), ended.avatars), (2, vec![avatar(1)]));
+    assert_eq!(ended.kept, []);
+    invariants::hold(&world).await;
+}
+
+#[tokio::test]
+async fn registering_again_clears_the_profile_and_keeps_its_picture_until_there_is_another() {
+    let world = World::with_people([1]).await;
+    let picture = |n| with_avatar(AvatarChange::Replace(avatar(n)));
+    world.run(&picture(1)).await;
+    world.run(&register(1)).await;
+    let profile = world.state::<Profile>(aci(1)).await;
+    assert_eq!(
+        (profile.version(Some(version(1))), profile.current),
+        (None, None)
+    );
+    let once = cleared(&world);
+    assert_eq!((once.avatars, once.kept), (vec![], vec![avatar(1)]));
+
+    world.run(&set(2, 2)).await;
+    world.run(&register(1)).await;
+    let without_another = cleared(&world);
+    assert_eq!(
+        (without_another.avatars, without_another.kept),
+        (vec![], vec![avatar(1)])
+    );
+
+    world.run(&picture(2)).await;
+    world.run(&register(1)).await;
+    let with_another = cleared(&world);
+    assert_eq!(
+        (with_another.avatars, with_another.kept),
+        (vec![avatar(1)], vec![avatar(2)])
+    );
+
+    world.run(&DeleteAccount { aci: aci(1) }).await;
+    let ended = cleared(&world);
+    assert_eq!((ended.fields.len(), ended.avatars), (0, vec![avatar(2)]));
+    assert_eq!(world.state::<Profile>(aci(1)).await, Profile::default());
+    invariants::hold(&world).await;
 }
 
 async fn speak_second_form(world: &World) {

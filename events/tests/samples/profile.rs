@@ -67,6 +67,13 @@ pub(super) fn samples() -> Vec<ProfileEvent> {
         ProfileCleared {
             fields: vec![fields.id],
             avatars: vec![avatar(1)],
+            kept: Vec::new(),
+        }
+        .into(),
+        ProfileCleared {
+            fields: vec![fields.id],
+            avatars: Vec::new(),
+            kept: vec![avatar(1)],
         }
         .into(),
     ]

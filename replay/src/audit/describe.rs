@@ -283,7 +283,10 @@ fn profile(event: &ProfileEvent) -> Vec<Detail> {
         ProfileEvent::AvatarReplaced(e) => vec![version(&e.version), said("picture", e.key)],
         ProfileEvent::AvatarRemoved(e) => vec![version(&e.version), said("picture", e.key)],
         ProfileEvent::ProfileVersionDropped(e) => vec![version(&e.version)],
-        ProfileEvent::ProfileCleared(e) => vec![said("versions", e.fields.len())],
+        ProfileEvent::ProfileCleared(e) => vec![
+            said("versions", e.fields.len()),
+            said("pictures kept", e.kept.len()),
+        ],
     }
 }
 

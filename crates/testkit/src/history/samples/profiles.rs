@@ -82,6 +82,7 @@ pub fn profile_cleared() -> ProfileEvent {
     ProfileCleared {
         fields: Vec::new(),
         avatars: Vec::new(),
+        kept: Vec::new(),
     }
     .into()
 }

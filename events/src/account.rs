@@ -62,7 +62,7 @@ pub struct AccountRegistered {
     /// The public keys of its identities, where the client sent them.
     pub identity: IdentityKeys,
     /// Device 1.
-    pub primary: NewDevice,
+    pub primary: Box<NewDevice>,
     /// Who may reach it, and how.
     pub access: Access,
     /// What protects it.
@@ -80,7 +80,7 @@ pub struct AccountReregistered {
     /// The new public keys of its identities.
     pub identity: IdentityKeys,
     /// The new device 1.
-    pub primary: NewDevice,
+    pub primary: Box<NewDevice>,
     /// Who may reach it, and how.
     pub access: Access,
     /// What protects it.

@@ -346,7 +346,22 @@ impl Fact {
         let mut outcome = Ok(());
         self.event.visit_personal(&mut |field| {
             if outcome.is_ok() {
-                outcome = field.open(keys);
+                outcome = field.open(keys).map(|_| field.give_up());
+            }
+        });
+        outcome
+    }
+
+    /// Opens the personal values whose keys are among `keys`, and collects which keys the others need.
+    pub fn open_known(
+        &mut self,
+        keys: &HashMap<KeyId, SubjectKey>,
+        needed: &mut Vec<KeyId>,
+    ) -> Result<(), Tampered> {
+        let mut outcome = Ok(());
+        self.event.visit_personal(&mut |field| {
+            if outcome.is_ok() {
+                outcome = field.open(keys).map(|key| needed.extend(key));
             }
         });
         outcome

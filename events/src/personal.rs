@@ -7,9 +7,8 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use aes_gcm_siv::aead::{Aead as _, KeyInit as _, Payload as Sealing};
-use aes_gcm_siv::{Aes256GcmSiv, Nonce};
 use async_trait::async_trait;
+use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
@@ -73,8 +72,6 @@ pub struct SubjectKey {
     secret: Zeroizing<[u8; 32]>,
 }
 
-const NONCE_LEN: usize = 12;
-
 impl SubjectKey {
     /// Wraps a stored key.
     pub fn new(id: KeyId, secret: [u8; 32]) -> Self {
@@ -99,38 +96,42 @@ impl SubjectKey {
 
     fn seal(&self, plaintext: &[u8], entropy: &dyn Entropy) -> Sealed {
         let nonce: [u8; NONCE_LEN] = entropy.bytes();
-        let ciphertext = self
-            .cipher()
-            .encrypt(
-                &Nonce::from(nonce),
-                Sealing {
-                    msg: plaintext,
-                    aad: self.id.0.as_bytes(),
-                },
+        let cipher = self.cipher();
+        // Room for the tag, too: what is clear must not stay behind in a buffer that was too small.
+        let length = NONCE_LEN + plaintext.len() + AES_256_GCM_SIV.tag_len();
+        let mut bytes = Vec::with_capacity(length);
+        bytes.extend(nonce);
+        bytes.extend(plaintext);
+        let tag = cipher
+            .seal_in_place_separate_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(self.id.0.as_bytes()),
+                &mut bytes[NONCE_LEN..],
             )
             .expect("personal values lie far below the cipher's limit of 64 GiB");
+        bytes.extend(tag.as_ref());
         Sealed {
             key: self.id,
-            bytes: SealedBytes([nonce.as_slice(), &ciphertext].concat()),
+            bytes: SealedBytes(bytes),
         }
     }
 
     fn open(&self, sealed: &Sealed) -> Option<Zeroizing<Vec<u8>>> {
         let (nonce, ciphertext) = sealed.bytes.0.split_first_chunk::<NONCE_LEN>()?;
-        self.cipher()
-            .decrypt(
-                &Nonce::from(*nonce),
-                Sealing {
-                    msg: ciphertext,
-                    aad: self.id.0.as_bytes(),
-                },
-            )
-            .ok()
-            .map(Zeroizing::new)
+        let mut bytes = Zeroizing::new(ciphertext.to_vec());
+        let plaintext = self.cipher().open_in_place(
+            Nonce::assume_unique_for_key(*nonce),
+            Aad::from(self.id.0.as_bytes()),
+            &mut bytes,
+        );
+        let length = plaintext.ok()?.len();
+        bytes.truncate(length);
+        Some(bytes)
     }
 
-    fn cipher(&self) -> Aes256GcmSiv {
-        Aes256GcmSiv::new(&(*self.secret).into())
+    fn cipher(&self) -> LessSafeKey {
+        let key = UnboundKey::new(&AES_256_GCM_SIV, &*self.secret);
+        LessSafeKey::new(key.expect("the key has 32 bytes"))
     }
 }
 
@@ -234,8 +235,10 @@ pub trait PersonalField {
     fn seal(&mut self, key: &SubjectKey, entropy: &dyn Entropy);
     /// The key that opens the field, if it is sealed.
     fn key(&self) -> Option<KeyId>;
-    /// Opens a sealed value, or marks it as erased if `keys` has its key no more.
-    fn open(&mut self, keys: &HashMap<KeyId, SubjectKey>) -> Result<(), Tampered>;
+    /// Opens a sealed value, if its key is among `keys`; tells which key is wanting, if it is not.
+    fn open(&mut self, keys: &HashMap<KeyId, SubjectKey>) -> Result<Option<KeyId>, Tampered>;
+    /// Marks a value that is still sealed as erased.
+    fn give_up(&mut self);
 }
 
 impl<T: Serialize + DeserializeOwned> PersonalField for Personal<T> {
@@ -254,23 +257,27 @@ impl<T: Serialize + DeserializeOwned> PersonalField for Personal<T> {
         }
     }
 
-    fn open(&mut self, keys: &HashMap<KeyId, SubjectKey>) -> Result<(), Tampered> {
-        if let Self::Sealed(sealed) = self {
-            *self = match keys.get(&sealed.key) {
-                None => Self::Erased,
-                Some(key) => {
-                    let plaintext = key.open(sealed).ok_or(Tampered(sealed.key))?;
-                    Self::Clear(
-                        serde_json::from_slice(&plaintext).map_err(|_| Tampered(sealed.key))?,
-                    )
-                }
-            };
+    fn open(&mut self, keys: &HashMap<KeyId, SubjectKey>) -> Result<Option<KeyId>, Tampered> {
+        let Self::Sealed(sealed) = self else {
+            return Ok(None);
+        };
+        let Some(key) = keys.get(&sealed.key) else {
+            return Ok(Some(sealed.key));
+        };
+        let tampered = Tampered(sealed.key);
+        let plaintext = key.open(sealed).ok_or(tampered)?;
+        *self = Self::Clear(serde_json::from_slice(&plaintext).map_err(|_| tampered)?);
+        Ok(None)
+    }
+
+    fn give_up(&mut self) {
+        if matches!(self, Self::Sealed(_)) {
+            *self = Self::Erased;
         }
-        Ok(())
     }
 }
 
-/// Something in an event that holds personal values: a field, an optional one, or a part with fields of its own.
+/// Something in an event that holds personal values: a field, an optional or boxed one, or a part with fields of its own.
 pub trait VisitPersonal {
     /// Shows each of them to `visit`.
     fn visit_personal(&mut self, visit: &mut dyn FnMut(&mut dyn PersonalField));
@@ -287,6 +294,12 @@ impl<V: VisitPersonal> VisitPersonal for Option<V> {
         if let Some(inner) = self {
             inner.visit_personal(visit);
         }
+    }
+}
+
+impl<V: VisitPersonal> VisitPersonal for Box<V> {
+    fn visit_personal(&mut self, visit: &mut dyn FnMut(&mut dyn PersonalField)) {
+        (**self).visit_personal(visit);
     }
 }
 
@@ -351,11 +364,14 @@ mod tests {
         assert!(!stored.contains("2025550100"));
         let mut read: Personal<String> = serde_json::from_str(&stored).unwrap();
         assert_eq!(read.key(), Some(key.id));
-        read.open(&keys(&key)).unwrap();
+        assert_eq!(read.open(&keys(&key)), Ok(None));
         assert_eq!(read.known().map(String::as_str), Some("+12025550100"));
         let mut late: Personal<String> = serde_json::from_str(&stored).unwrap();
-        late.open(&HashMap::new()).unwrap();
+        assert_eq!(late.open(&HashMap::new()), Ok(Some(key.id)));
+        late.give_up();
         assert_eq!(late, Personal::Erased);
+        read.give_up();
+        assert!(read.known().is_some(), "what is open stays open");
     }
 
     proptest! {

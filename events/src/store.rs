@@ -347,6 +347,19 @@ pub trait EventStore: Send + Sync + 'static {
         .boxed()
     }
 
+    /// Like [`Self::scan`]; events of the kinds in `spare` (family and stored name) may be left out, which pays where the
+    /// store need not read them at all.
+    fn scan_without(
+        &self,
+        after: Position,
+        through: Position,
+        families: &[Family],
+        _spare: &[(Family, &'static str)],
+        limit: usize,
+    ) -> BoxStream<'_, Result<Batch, ReadError>> {
+        self.scan(after, through, families, limit)
+    }
+
     /// Whether an append can depend on streams that it does not write to: their places are compared in the same moment.
     fn checks_guards(&self) -> bool {
         false

@@ -268,7 +268,7 @@ mod tests {
         let AccountEvent::AccountRegistered(mut first) = registered(1) else {
             unreachable!("it was registered")
         };
-        first.primary = primary.joining(DeviceId::PRIMARY, Generation(1));
+        first.primary = primary.joining(DeviceId::PRIMARY, Generation(1)).into();
         let account = given([(0, first.into())]);
         let linking = |demands, capabilities: &[Capability]| {
             let mut link = LinkDevice {

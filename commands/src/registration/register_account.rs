@@ -172,7 +172,8 @@ impl RegisterAccount {
         let key = identity.aci.as_ref();
         let primary = self
             .device
-            .joining_at(DeviceId::PRIMARY, generation, key, work);
+            .joining_at(DeviceId::PRIMARY, generation, key, work)
+            .into();
         let (access, protection) = (self.access.clone(), self.protection.clone());
         if reregistration {
             AccountReregistered {

@@ -409,7 +409,9 @@ pub(crate) fn registered(n: u32) -> AccountEvent {
         number: number(n).into(),
         pni: pni(n),
         identity: IdentityKeys::default(),
-        primary: attributes(100).joining(DeviceId::PRIMARY, Generation(1)),
+        primary: attributes(100)
+            .joining(DeviceId::PRIMARY, Generation(1))
+            .into(),
         access: access(n),
         protection: Protection::default(),
     }

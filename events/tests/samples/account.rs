@@ -77,7 +77,7 @@ pub(super) fn samples() -> Vec<AccountEvent> {
                 aci: Some(public_key(1)),
                 pni: Some(public_key(2)),
             },
-            primary: new_device(1, Some(PushToken::Fcm("push-token".into()))),
+            primary: new_device(1, Some(PushToken::Fcm("push-token".into()))).into(),
             access: access(),
             protection: Protection {
                 registration_lock: Some(salted("lock")),
@@ -89,11 +89,11 @@ pub(super) fn samples() -> Vec<AccountEvent> {
             number: number().into(),
             pni: pni(),
             identity: IdentityKeys::default(),
-            primary: NewDevice {
+            primary: Box::new(NewDevice {
                 pni_registration_id: None,
                 traits: DeviceTraits::default(),
                 ..new_device(1, Some(PushToken::Apn("push-token".into())))
-            },
+            }),
             access: access(),
             protection: Protection::default(),
         }

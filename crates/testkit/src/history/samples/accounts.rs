@@ -78,7 +78,7 @@ pub fn registered(n: u32, generation: u32) -> AccountEvent {
             aci: Some(ec_key(generation)),
             pni: None,
         },
-        primary: new_device(1, generation),
+        primary: new_device(1, generation).into(),
         access: access(generation),
         protection: Protection::default(),
     }
@@ -94,7 +94,7 @@ pub fn reregistered(n: u32, generation: u32) -> AccountEvent {
             aci: Some(ec_key(generation)),
             pni: Some(ec_key(generation + 1)),
         },
-        primary: new_device(1, generation),
+        primary: new_device(1, generation).into(),
         access: access(generation),
         protection: Protection::default(),
     }

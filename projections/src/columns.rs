@@ -28,12 +28,6 @@ pub(crate) fn service_id(kind: i16, uuid: Uuid) -> Result<ServiceId, BoxError> {
     }
 }
 
-/// Some number that goes with an id: ids whose numbers differ are different.
-pub(crate) fn number(id: Uuid) -> u64 {
-    let (_, low) = id.as_u64_pair();
-    low
-}
-
 /// A device id as Postgres keeps it.
 pub(crate) fn device_column(device: DeviceId) -> i16 {
     device.get().into()

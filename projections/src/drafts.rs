@@ -1,6 +1,7 @@
 //! Rows in the making: what a stretch of the log does to entities that have one row each.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::RangeBounds;
 
 /// Something with one row, which events create, change and remove.
@@ -15,6 +16,36 @@ pub(crate) trait Entity: Sized {
 
     /// Changes the row; tells whether it stays.
     fn patch(&mut self, patch: Self::Patch) -> bool;
+}
+
+/// Where events put, change and remove rows: drafts of what has to be written, or all rows in memory.
+pub(crate) trait Rows<E: Entity> {
+    /// The row is this one from now on.
+    fn put(&mut self, row: E);
+
+    /// The row is gone.
+    fn remove(&mut self, key: E::Key);
+
+    /// The row changes, if there is one.
+    fn patch(&mut self, key: E::Key, patch: E::Patch);
+}
+
+impl<E: Entity> Rows<E> for BTreeMap<E::Key, E> {
+    fn put(&mut self, row: E) {
+        self.insert(row.key(), row);
+    }
+
+    fn remove(&mut self, key: E::Key) {
+        Self::remove(self, &key);
+    }
+
+    fn patch(&mut self, key: E::Key, patch: E::Patch) {
+        if let Entry::Occupied(mut row) = self.entry(key)
+            && !row.get_mut().patch(patch)
+        {
+            row.remove();
+        }
+    }
 }
 
 /// A row after some changes; `None` if it has gone meanwhile.
@@ -42,19 +73,16 @@ impl<E: Entity> Default for Drafts<E> {
     }
 }
 
-impl<E: Entity> Drafts<E> {
-    /// The row is this one from now on.
-    pub(crate) fn put(&mut self, row: E) {
+impl<E: Entity> Rows<E> for Drafts<E> {
+    fn put(&mut self, row: E) {
         self.0.insert(row.key(), Draft::Known(Some(row)));
     }
 
-    /// The row is gone.
-    pub(crate) fn remove(&mut self, key: E::Key) {
+    fn remove(&mut self, key: E::Key) {
         self.0.insert(key, Draft::Known(None));
     }
 
-    /// The row changes, if there is one.
-    pub(crate) fn patch(&mut self, key: E::Key, patch: E::Patch) {
+    fn patch(&mut self, key: E::Key, patch: E::Patch) {
         match self
             .0
             .entry(key)
@@ -68,7 +96,9 @@ impl<E: Entity> Drafts<E> {
             Draft::Patched(patches) => patches.push(patch),
         }
     }
+}
 
+impl<E: Entity> Drafts<E> {
     /// Changes the rows in a range of keys that have a draft. The others are changed in the table, before anything is
     /// loaded from there.
     pub(crate) fn patch_drafted(
@@ -107,25 +137,6 @@ impl<E: Entity> Drafts<E> {
             .iter()
             .filter(|(_, draft)| matches!(draft, Draft::Patched(_)));
         wanting.map(|(key, _)| *key).collect()
-    }
-
-    /// Does to rows in memory what [`Self::settle`] has done to a table.
-    pub(crate) fn settle_in(self, rows: &mut BTreeMap<E::Key, E>) {
-        for (key, draft) in self.0 {
-            let stays = match draft {
-                Draft::Known(Some(row)) => {
-                    rows.insert(key, row);
-                    true
-                }
-                Draft::Known(None) => false,
-                Draft::Patched(patches) => rows
-                    .get_mut(&key)
-                    .is_none_or(|row| patches.into_iter().all(|patch| row.patch(patch))),
-            };
-            if !stays {
-                rows.remove(&key);
-            }
-        }
     }
 
     /// The rows to store and the keys of rows to delete, given the rows that were asked for by [`Self::wanting`].
@@ -174,6 +185,8 @@ pub(crate) struct Settled<E: Entity> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     #[derive(Debug, PartialEq)]
     struct Counter(u8, u32);
@@ -190,6 +203,40 @@ mod tests {
             let sum = self.1.checked_add_signed(by);
             self.1 = sum.unwrap_or_default();
             sum.is_some()
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn drafts_written_stretch_by_stretch_and_rows_in_memory_come_to_the_same(
+            stretches in vec(vec((0..3_u8, 0..4_u8, -4..4_i32), 0..8), 0..8),
+        ) {
+            let (mut table, mut kept) = (BTreeMap::new(), BTreeMap::new());
+            for stretch in stretches {
+                let mut drafts = Drafts::default();
+                for (what, key, by) in stretch {
+                    happen(&mut drafts, what, key, by);
+                    happen(&mut kept, what, key, by);
+                }
+                let wanting = drafts.wanting();
+                let loaded = wanting.iter().filter_map(|key| BTreeMap::remove(&mut table, key));
+                let settled = drafts.settle(loaded.collect());
+                for key in settled.deleted {
+                    Rows::remove(&mut table, key);
+                }
+                for row in settled.stored {
+                    table.put(row);
+                }
+            }
+            prop_assert_eq!(table, kept);
+        }
+    }
+
+    fn happen(rows: &mut impl Rows<Counter>, what: u8, key: u8, by: i32) {
+        match what {
+            0 => rows.put(Counter(key, by.unsigned_abs())),
+            1 => rows.remove(key),
+            _ => rows.patch(key, by),
         }
     }
 

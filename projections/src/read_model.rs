@@ -4,10 +4,11 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use events::codec::Fact;
-use events::{Family, StreamId};
+use events::account::AccountEvent;
+use events::codec::{AnyEvent, Fact};
+use events::{Aci, Family, StreamId, Timestamp};
 use sqlx::PgConnection;
-use subscription::{ApplyError, InMemory, Projection, Shard, Unfit};
+use subscription::{ApplyError, InMemory, Need, Projection, Shard, Unfit};
 
 /// A read model. Reading it is for the `query` module next door.
 #[async_trait]
@@ -29,6 +30,11 @@ pub(crate) trait ReadModel: Send + Sync + 'static {
 
     /// Folds a stretch of the log. What comes and goes within the stretch never reaches the database.
     fn fold(facts: &[&Fact]) -> Result<Self::Changes, Unfit>;
+
+    /// What it needs of the events of a kind (see [`Projection::needs`]). Naming what is not needed makes a rebuild faster.
+    fn needs(_family: Family, _kind: &str) -> Need {
+        Need::Clear
+    }
 
     /// Which share of the rows the events of a stream belong to (see [`Projection::shard`]).
     fn shard(_stream: &StreamId) -> Shard {
@@ -70,6 +76,10 @@ impl<M: ReadModel> Projection for Projected<M> {
         M::FAMILIES
     }
 
+    fn needs(&self, family: Family, kind: &str) -> Need {
+        M::needs(family, kind)
+    }
+
     fn tables(&self) -> &'static [&'static str] {
         M::TABLES
     }
@@ -96,10 +106,32 @@ impl<M: ReadModel> Projection for Projected<M> {
     }
 }
 
+/// Which share a stream belongs to whose name begins with an account's id, so that all of an account's streams are in one.
+pub(crate) fn shard_by_account(stream: &StreamId) -> Shard {
+    // The last two of the 36 characters of a UUID: those of a random one are as good as all of them, and quickly read.
+    let last = stream.key().get(34..36);
+    let number = last.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+    Shard::Of(number.unwrap_or_default())
+}
+
 /// The id in the name of a fact's stream, or why the fact cannot be used.
 pub(crate) fn id_of<T>(fact: &Fact, id: Option<T>) -> Result<T, Unfit> {
     id.ok_or_else(|| Unfit {
         position: fact.position,
         what: format!("its stream has the impossible name {}", fact.stream),
     })
+}
+
+/// Passes on what happened to accounts: which account, when, what.
+pub(crate) fn each_of_accounts(
+    facts: &[&Fact],
+    mut apply: impl FnMut(Aci, Timestamp, &AccountEvent),
+) -> Result<(), Unfit> {
+    for fact in facts {
+        if let AnyEvent::Account(event) = &fact.event {
+            let aci = id_of(fact, fact.stream.as_account())?;
+            apply(aci, fact.metadata.at, event);
+        }
+    }
+    Ok(())
 }

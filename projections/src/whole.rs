@@ -5,13 +5,13 @@ use subscription::{CopyIn, InMemory, Unfit};
 
 use crate::read_model::ReadModel;
 
-/// A read model whose `write` has a twin in memory.
+/// A read model whose rows can be kept in memory.
 pub(crate) trait Whole: ReadModel {
     /// All rows.
     type Rows: Default + Send + 'static;
 
-    /// Does to the rows what `write` does to the tables.
-    fn merge(rows: &mut Self::Rows, changes: Self::Changes);
+    /// Does to the rows what [`ReadModel::fold`] and [`ReadModel::write`] do to the tables.
+    fn keep(rows: &mut Self::Rows, facts: &[&Fact]) -> Result<(), Unfit>;
 
     /// How many rows there are.
     fn count(rows: &Self::Rows) -> usize;
@@ -29,8 +29,7 @@ struct Kept<M: Whole>(M::Rows);
 
 impl<M: Whole> InMemory for Kept<M> {
     fn fold(&mut self, facts: &[&Fact]) -> Result<(), Unfit> {
-        M::merge(&mut self.0, M::fold(facts)?);
-        Ok(())
+        M::keep(&mut self.0, facts)
     }
 
     fn rows(&self) -> usize {

@@ -153,8 +153,8 @@ impl Bulk {
         to: Position,
         meter: &mut Meter<'_>,
     ) -> Result<u64, ReplayError> {
-        let families = self.selection.projection.families().to_vec();
-        let mut stretches = read_ahead(&self.reader, families, from, to, self.gate.clone());
+        let projections = vec![Arc::clone(&self.selection.projection)];
+        let mut stretches = read_ahead(&self.reader, projections, from, to, self.gate.clone());
         let mut waiting = Vec::new();
         let mut events = 0;
         while let Some(stretch) = stretches.recv().await {

@@ -6,11 +6,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use events::Position;
 use events::codec::Fact;
-use events::{Family, Position};
 use futures::future::{join_all, try_join_all};
 use sqlx::PgConnection;
-use subscription::{CopyIn, InMemory, Reader, Stretch};
+use subscription::{CopyIn, InMemory, Projection, Reader, Stretch};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
@@ -27,7 +27,7 @@ const AHEAD: usize = 3;
 
 /// A copy that is being filled.
 pub(crate) struct Filling {
-    families: &'static [Family],
+    projection: Arc<dyn Projection>,
     /// One for each share, as long as they are to get more.
     senders: Vec<mpsc::Sender<Arc<Stretch>>>,
     shares: Vec<JoinHandle<Result<Filled, ReplayError>>>,
@@ -55,7 +55,7 @@ impl Filling {
         let tasks = TaskTracker::new();
         let kept = Arc::new(AtomicUsize::new(0));
         let mut filling = Self {
-            families: scratch.projection.families(),
+            projection: Arc::clone(&scratch.projection),
             senders: Vec::new(),
             shares: Vec::new(),
             kept: Arc::clone(&kept),
@@ -135,14 +135,14 @@ pub(crate) async fn fill(
     control: &Control,
     meter: &mut Meter<'_>,
 ) -> Result<(), ReplayError> {
-    let mut families: Vec<Family> = fillings
-        .iter()
-        .flat_map(|it| it.families)
-        .copied()
-        .collect();
-    families.sort_unstable();
-    families.dedup();
-    let mut stretches = read_ahead(reader, families, Position::START, to, control.gate());
+    let projections = fillings.iter().map(|it| Arc::clone(&it.projection));
+    let mut stretches = read_ahead(
+        reader,
+        projections.collect(),
+        Position::START,
+        to,
+        control.gate(),
+    );
     while let Some(stretch) = stretches.recv().await {
         let stretch = stretch?;
         for filling in &mut *fillings {

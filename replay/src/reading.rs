@@ -3,10 +3,11 @@
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
+use events::codec;
 use events::{Batch, EventStore, Family, Position, ReadError};
 use futures::StreamExt as _;
 use futures::stream;
-use subscription::{FeedError, Reader, Stretch};
+use subscription::{FeedError, Need, Projection, Reader, Stretch};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
@@ -21,26 +22,34 @@ const AHEAD: usize = 2;
 /// What comes out at the end.
 pub(crate) type Stretches = mpsc::Receiver<Result<Arc<Stretch>, FeedError>>;
 
-/// The stretches of `families` after `from` up to `to`. Reading ends when nobody waits for them, and rests while the
-/// gate is closed, without holding anything in the database.
+/// What these projections need of the log after `from` up to `to`. Reading ends when nobody waits for it, and rests while
+/// the gate is closed, without holding anything in the database.
 pub(crate) fn read_ahead(
     reader: &Reader,
-    families: Vec<Family>,
+    projections: Vec<Arc<dyn Projection>>,
     from: Position,
     to: Position,
     gate: Gate,
 ) -> Stretches {
+    let mut families: Vec<Family> = projections
+        .iter()
+        .flat_map(|it| it.families())
+        .copied()
+        .collect();
+    families.sort_unstable();
+    families.dedup();
+    let spare = spare(&projections, &families);
     let (raw, batches) = mpsc::channel(AHEAD);
     let (sender, stretches) = mpsc::channel(AHEAD);
     let tasks = TaskTracker::new();
     let store = Arc::clone(reader.store());
     tasks.spawn(async move {
-        if let Err(error) = read(&*store, &families, (from, to), gate, &raw).await {
+        if let Err(error) = read(&*store, (&families, &spare), (from, to), gate, &raw).await {
             // If nobody listens, nobody needs to know.
             drop(raw.send(Err(error)).await);
         }
     });
-    tasks.spawn(decode(reader.clone(), batches, sender));
+    tasks.spawn(decode(reader.clone(), projections.into(), batches, sender));
     stretches
 }
 
@@ -49,14 +58,14 @@ type Raw = Result<(Position, Batch), ReadError>;
 
 async fn read(
     store: &dyn EventStore,
-    families: &[Family],
+    (families, spare): (&[Family], &[Kind]),
     (mut from, to): (Position, Position),
     mut gate: Gate,
     batches: &mpsc::Sender<Raw>,
 ) -> Result<(), ReadError> {
     while from < to {
         gate.open().await;
-        let mut scan = store.scan(from, to, families, AT_ONCE);
+        let mut scan = store.scan_without(from, to, families, spare, AT_ONCE);
         while let Some(batch) = scan.next().await {
             let batch = batch?;
             let through = batch.through;
@@ -72,8 +81,35 @@ async fn read(
     Ok(())
 }
 
+/// What the one needs that needs most.
+fn need(projections: &[Arc<dyn Projection>], family: Family, kind: &str) -> Need {
+    let those = projections
+        .iter()
+        .filter(|it| it.families().contains(&family));
+    let most = those.map(|it| it.needs(family, kind)).max();
+    most.unwrap_or(Need::Nothing)
+}
+
+/// Family and stored name.
+type Kind = (Family, &'static str);
+
+/// The kinds of events that none of them needs.
+fn spare(projections: &[Arc<dyn Projection>], families: &[Family]) -> Vec<Kind> {
+    let of = |family: &Family| {
+        let family = *family;
+        codec::types(family)
+            .iter()
+            .map(move |(_, kind)| (family, *kind))
+    };
+    let kinds = families.iter().flat_map(of);
+    kinds
+        .filter(|(family, kind)| need(projections, *family, kind) == Need::Nothing)
+        .collect()
+}
+
 async fn decode(
     reader: Reader,
+    projections: Arc<[Arc<dyn Projection>]>,
     batches: mpsc::Receiver<Raw>,
     stretches: mpsc::Sender<Result<Arc<Stretch>, FeedError>>,
 ) {
@@ -84,10 +120,11 @@ async fn decode(
         Some((raw, batches))
     });
     let decoding = raw.map(|raw| {
-        let reader = reader.clone();
+        let (reader, projections) = (reader.clone(), Arc::clone(&projections));
         tasks.spawn(async move {
             let (after, batch) = raw?;
-            reader.decode(after, &batch).await.map(Arc::new)
+            let need = |family, kind: &str| need(&projections, family, kind);
+            reader.decode_for(after, &batch, &need).await.map(Arc::new)
         })
     });
     let mut decoded = std::pin::pin!(decoding.buffered(at_once));

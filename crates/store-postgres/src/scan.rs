@@ -6,6 +6,7 @@ use std::vec;
 
 use archive::MOVES;
 use bytes::{Buf as _, Bytes};
+use events::codec;
 use events::ids::EventId;
 use events::store::{Batch, Position, ReadError, Recorded, Revision};
 use events::stream::{Family, StreamId};
@@ -26,18 +27,19 @@ const AT_ONCE: u64 = 100_000;
 /// How many batches wait for a slow reader.
 const AHEAD: usize = 2;
 
-/// Everything of `families` after `after` up to `through`, in batches of at most `limit` events. A task reads ahead.
+/// Everything of `families`, but for the kinds in `spare`, after one position up to another, in batches of at most `limit`
+/// events. A task reads ahead. What has moved to the archive is not sifted.
 pub(crate) fn scan(
     log: &Log,
-    after: Position,
-    through: Position,
+    (after, through): (Position, Position),
     families: &[Family],
+    spare: &[(Family, &'static str)],
     limit: usize,
 ) -> BoxStream<'static, Result<Batch, ReadError>> {
     let (sender, receiver) = mpsc::channel(AHEAD);
     let scan = Scan {
         log: log.clone(),
-        families: families.iter().map(|family| family.code()).collect(),
+        wanted: wanted(families, spare),
         moves: families.iter().any(|family| MOVES.contains(family)),
         limit,
         sender,
@@ -50,9 +52,33 @@ pub(crate) fn scan(
     .boxed()
 }
 
+/// The condition for rows that are wanted. It is made of numbers only: COPY takes no parameters.
+fn wanted(families: &[Family], spare: &[(Family, &'static str)]) -> String {
+    let kinds = |family: &Family| {
+        let spared = spare.iter().filter(|(of, _)| of == family);
+        let codes = spared.filter_map(|(_, kind)| codec::type_code(*family, kind));
+        codes.map(|code| code.to_string()).collect::<Vec<_>>()
+    };
+    let each = families.iter().map(|family| match kinds(family) {
+        kinds if kinds.is_empty() => format!("family = {}", family.code()),
+        kinds => format!(
+            "family = {} AND type NOT IN ({})",
+            family.code(),
+            kinds.join(", ")
+        ),
+    });
+    let each: Vec<_> = each.collect();
+    if each.is_empty() {
+        "false".to_owned()
+    } else {
+        each.join(" OR ")
+    }
+}
+
 struct Scan {
     log: Log,
-    families: Vec<i16>,
+    /// Which rows are wanted, in SQL.
+    wanted: String,
     /// Whether what has moved is wanted.
     moves: bool,
     limit: usize,
@@ -95,14 +121,12 @@ impl Scan {
         let statement = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
         let mut snapshot = own.begin_with(statement).await.map_err(unreadable)?;
         let moved = self.moved(&mut snapshot, after, end).await?;
-        let families: Vec<String> = self.families.iter().map(i16::to_string).collect();
-        // COPY takes no parameters; these are numbers.
         let statement = format!(
             "COPY (SELECT position, revision, recorded_at, event_id, family, type, stream, data, metadata
-                   FROM log.events WHERE position > {after} AND position <= {end} AND family IN ({})
+                   FROM log.events WHERE position > {after} AND position <= {end} AND ({})
                    ORDER BY position)
              TO STDOUT (FORMAT binary)",
-            families.join(", ")
+            self.wanted
         );
         let mut rows = snapshot
             .copy_out_raw(&statement)
@@ -287,4 +311,24 @@ fn fixed<const N: usize>(bytes: &mut Bytes) -> Result<[u8; N], ReadError> {
     let field = *bytes.first_chunk().ok_or_else(malformed)?;
     bytes.advance(N);
     Ok(field)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_kinds_that_can_be_spared_are_not_wanted() {
+        let families = [Family::Account, Family::Mailbox];
+        let spare = [
+            (Family::Account, "DeviceSeen"),
+            (Family::Account, "of a newer version"),
+            (Family::Keys, "PreKeysUploaded"),
+        ];
+        assert_eq!(
+            wanted(&families, &spare),
+            "family = 1 AND type NOT IN (10) OR family = 3"
+        );
+        assert_eq!(wanted(&[], &spare), "false");
+    }
 }

@@ -109,7 +109,18 @@ impl EventStore for PgEventStore {
         families: &[Family],
         limit: usize,
     ) -> BoxStream<'_, Result<Batch, ReadError>> {
-        scan::scan(&self.log, after, through, families, limit)
+        self.scan_without(after, through, families, &[], limit)
+    }
+
+    fn scan_without(
+        &self,
+        after: Position,
+        through: Position,
+        families: &[Family],
+        spare: &[(Family, &'static str)],
+        limit: usize,
+    ) -> BoxStream<'_, Result<Batch, ReadError>> {
+        scan::scan(&self.log, (after, through), families, spare, limit)
     }
 
     fn checks_guards(&self) -> bool {

@@ -1,13 +1,15 @@
 //! Stretches of the log, decoded, with their personal values opened.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use events::codec::Fact;
 use events::personal::{KeyId, KeysUnavailable, SubjectKey, SubjectKeys};
 use events::{Batch, EventStore, Family, Position, ReadError};
 use tokio::time::Instant;
+
+use crate::projection::Need;
 
 /// A stretch of the log.
 #[derive(Clone, Debug, Default)]
@@ -60,14 +62,18 @@ struct Known {
 }
 
 impl Known {
-    /// Forgets all of them when the eldest is too old, or when they are too many.
-    fn forget(&mut self) {
-        if self.keys.len() >= self.at_most || self.since.elapsed() >= KEPT {
-            self.keys.clear();
-        }
+    /// Whether the eldest is too old, or they are too many.
+    fn is_stale(&self) -> bool {
+        self.keys.len() >= self.at_most || self.since.elapsed() >= KEPT
+    }
+
+    /// Remembers keys that were found.
+    fn extend(&mut self, found: &HashMap<KeyId, SubjectKey>) {
         if self.keys.is_empty() {
             self.since = Instant::now();
         }
+        let found = found.iter().map(|(id, key)| (*id, key.clone()));
+        self.keys.extend(found);
     }
 }
 
@@ -76,7 +82,7 @@ impl Known {
 pub struct Reader {
     store: Arc<dyn EventStore>,
     keys: Arc<dyn SubjectKeys>,
-    known: Arc<Mutex<Known>>,
+    known: Arc<RwLock<Known>>,
 }
 
 impl Reader {
@@ -96,7 +102,7 @@ impl Reader {
         Self {
             store,
             keys,
-            known: Arc::new(Mutex::new(known)),
+            known: Arc::new(RwLock::new(known)),
         }
     }
 
@@ -116,19 +122,64 @@ impl Reader {
         self.decode(after, &batch).await
     }
 
-    /// Decodes what was read after `after`.
+    /// Decodes what was read after `after`, all of it.
     pub async fn decode(&self, after: Position, batch: &Batch) -> Result<Stretch, FeedError> {
-        // Large as they are, they stay where they were first put.
-        let mut facts: Vec<Arc<Fact>> = Vec::with_capacity(batch.events.len());
+        self.decode_for(after, batch, &|_, _| Need::Clear).await
+    }
+
+    /// Decodes what was read after `after`, as far as it is needed: for each family and stored name of a kind, `need` tells.
+    pub async fn decode_for(
+        &self,
+        after: Position,
+        batch: &Batch,
+        need: &(impl Fn(Family, &str) -> Need + Sync),
+    ) -> Result<Stretch, FeedError> {
         let mut stretch = Stretch {
             after,
             through: batch.through,
+            facts: Vec::with_capacity(batch.events.len()),
             ..Stretch::default()
         };
+        let sealed = self.open_known(&mut stretch, batch, need);
+        if !sealed.facts.is_empty() {
+            let found = self.keys.find(&sealed.keys).await?;
+            open_found(&mut stretch, sealed.facts, &found);
+            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+            known.extend(&found);
+        }
+        Ok(stretch)
+    }
+
+    /// Decodes events, and opens what can be opened with the keys that are known.
+    fn open_known(
+        &self,
+        stretch: &mut Stretch,
+        batch: &Batch,
+        need: impl Fn(Family, &str) -> Need,
+    ) -> StillSealed {
+        let known = self.known();
+        let mut sealed = StillSealed::default();
         for event in &batch.events {
+            let need = need(event.stream.family(), &event.type_name);
+            if need == Need::Nothing {
+                continue;
+            }
             stretch.bytes += event.data.len() + event.metadata.len();
-            match Fact::decode(event) {
-                Ok(fact) => facts.push(Arc::new(fact)),
+            let keys_before = sealed.keys.len();
+            let decoded = Fact::decode(event).and_then(|mut fact| {
+                if need == Need::Clear {
+                    fact.open_known(&known.keys, &mut sealed.keys)?;
+                }
+                // Large as it is, it stays where it is put now.
+                Ok(Arc::new(fact))
+            });
+            match decoded {
+                Ok(fact) => {
+                    if sealed.keys.len() > keys_before {
+                        sealed.facts.push(stretch.facts.len());
+                    }
+                    stretch.facts.push(fact);
+                }
                 Err(error) => stretch.unreadable.push(Unreadable {
                     position: event.position,
                     family: event.stream.family(),
@@ -136,64 +187,51 @@ impl Reader {
                 }),
             }
         }
-        let keys = self.keys_of(&mut facts).await?;
-        facts.retain_mut(|fact| match own(fact).open(&keys) {
-            Ok(()) => true,
-            Err(error) => {
-                stretch.unreadable.push(Unreadable {
-                    position: fact.position,
-                    family: fact.stream.family(),
-                    what: error.to_string(),
-                });
-                false
-            }
-        });
-        stretch.facts = facts;
-        stretch.unreadable.sort_by_key(|it| it.position);
-        Ok(stretch)
+        sealed.keys.sort_unstable();
+        sealed.keys.dedup();
+        sealed
     }
 
-    /// Those keys that still exist, of all that the facts need.
-    async fn keys_of(
-        &self,
-        facts: &mut [Arc<Fact>],
-    ) -> Result<HashMap<KeyId, SubjectKey>, KeysUnavailable> {
-        let mut needed = Vec::new();
-        for fact in facts {
-            own(fact).needs_keys(&mut needed);
-        }
-        needed.sort_unstable();
-        needed.dedup();
-        let mut keys = HashMap::with_capacity(needed.len());
-        {
-            let mut known = self.known();
-            known.forget();
-            needed.retain(|id| match known.keys.get(id) {
-                Some(key) => {
-                    keys.insert(*id, key.clone());
-                    false
-                }
-                None => true,
-            });
-        }
-        if !needed.is_empty() {
-            let found = self.keys.find(&needed).await?;
-            let mut known = self.known();
-            known
-                .keys
-                .extend(found.iter().map(|(id, key)| (*id, key.clone())));
-            keys.extend(found);
-        }
-        Ok(keys)
-    }
-
-    fn known(&self) -> MutexGuard<'_, Known> {
+    /// The keys that are known and may still be used.
+    fn known(&self) -> RwLockReadGuard<'_, Known> {
         // A map that somebody left in the middle of an insertion is still one of keys and their names.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        if !known.is_stale() {
+            return known;
+        }
+        drop(known);
+        let mut stale = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        stale.keys.clear();
+        drop(stale);
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A fact that nobody else has seen yet.
-fn own(fact: &mut Arc<Fact>) -> &mut Fact {
-    Arc::get_mut(fact).expect("it was made a moment ago")
+/// What could not be opened with the keys that were known.
+#[derive(Default)]
+struct StillSealed {
+    /// Which of the stretch's facts, in order.
+    facts: Vec<usize>,
+    /// Which keys they need.
+    keys: Vec<KeyId>,
+}
+
+/// Opens the facts at these places with keys that were found for them.
+fn open_found(stretch: &mut Stretch, places: Vec<usize>, found: &HashMap<KeyId, SubjectKey>) {
+    let mut tampered = Vec::new();
+    for place in places {
+        let fact = Arc::get_mut(&mut stretch.facts[place]).expect("nobody else has seen it yet");
+        if let Err(error) = fact.open(found) {
+            tampered.push(place);
+            stretch.unreadable.push(Unreadable {
+                position: fact.position,
+                family: fact.stream.family(),
+                what: error.to_string(),
+            });
+        }
+    }
+    for place in tampered.into_iter().rev() {
+        stretch.facts.remove(place);
+    }
+    stretch.unreadable.sort_by_key(|it| it.position);
 }

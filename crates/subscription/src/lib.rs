@@ -25,7 +25,7 @@ pub use component::{Handle, Options, Subscription, Timing};
 pub use decode::{FeedError, Reader, Stretch, Unreadable};
 pub use feed::Feed;
 pub use progress::Progress;
-pub use projection::{ApplyError, CopyIn, InMemory, Projection, Shard, Unfit};
+pub use projection::{ApplyError, CopyIn, InMemory, Need, Projection, Shard, Unfit};
 pub use reacting::{Reacting, ReactingOptions};
 pub use reactor::{Begins, Reactor, Trouble};
 pub use rebuilds::{Rebuild, rebuilds};

@@ -7,6 +7,17 @@ use events::codec::Fact;
 use events::{Family, Position, StreamId};
 use sqlx::PgConnection;
 
+/// What a projection needs of events of one kind. The more, the more there is to do for each of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need {
+    /// Nothing: it does not fold them.
+    Nothing,
+    /// What happened; none of the personal values.
+    Sealed,
+    /// What happened, with the personal values in clear.
+    Clear,
+}
+
 /// Which share of a projection's rows a stream's events belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shard {
@@ -49,6 +60,11 @@ pub trait Projection: Send + Sync + 'static {
 
     /// The families whose events it folds.
     fn families(&self) -> &'static [Family];
+
+    /// What it needs of the events of a kind, by its stored name. If it gets more, its rows are the same.
+    fn needs(&self, _family: Family, _kind: &str) -> Need {
+        Need::Clear
+    }
 
     /// Its tables, without schema: the connection's `search_path` says which copy is meant.
     fn tables(&self) -> &'static [&'static str];

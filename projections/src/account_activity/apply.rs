@@ -10,7 +10,7 @@ use events::mailbox::{MailboxEvent, MessageQueued};
 use events::{Aci, Family, Position, ServiceId};
 use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
-use subscription::{CopyIn, InMemory, Unfit};
+use subscription::{CopyIn, InMemory, Need, Unfit};
 
 use super::{Counts, Day, TABLE};
 use crate::columns::{BoxError, column, get};
@@ -111,6 +111,10 @@ impl ReadModel for AccountActivity {
 
     type Changes = Changes;
 
+    fn needs(_: Family, _: &str) -> Need {
+        Need::Sealed
+    }
+
     fn in_memory() -> Option<Box<dyn InMemory>> {
         Some(whole::in_memory::<Self>())
     }
@@ -156,7 +160,8 @@ fn count(rows: &mut BTreeMap<Key, Row>, added: BTreeMap<Key, Vec<(Position, Coun
 impl Whole for AccountActivity {
     type Rows = BTreeMap<Key, Row>;
 
-    fn merge(rows: &mut Self::Rows, changes: Changes) {
+    fn keep(rows: &mut Self::Rows, facts: &[&Fact]) -> Result<(), Unfit> {
+        let changes = Self::fold(facts)?;
         for aci in changes.wiped {
             let days = (aci, Day(0))..=(aci, Day(u32::MAX));
             let gone: Vec<_> = rows.range(days).map(|(key, _)| *key).collect();
@@ -165,6 +170,7 @@ impl Whole for AccountActivity {
             }
         }
         count(rows, changes.added);
+        Ok(())
     }
 
     fn count(rows: &Self::Rows) -> usize {

@@ -7,7 +7,7 @@ use events::account::{
     Access, AccountEvent, BackupRequests, IdentityKeys, NewDevice, NumberChanged,
     UsernameConfirmed, UsernameLink,
 };
-use events::codec::{AnyEvent, Fact};
+use events::codec::Fact;
 use events::ids::IdentityKind;
 use events::values::Capability;
 use events::values::hashes::UnidentifiedAccessKey;
@@ -17,13 +17,12 @@ use events::values::totp::{TotpKeyId, TotpMetadata};
 use events::values::username::EncryptedUsername;
 use events::{Aci, DeviceId, E164, Family, LinkHandle, Personal, Pni, StreamId, Timestamp};
 use sqlx::PgConnection;
-use subscription::{CopyIn, InMemory, Shard, Unfit};
+use subscription::{CopyIn, InMemory, Need, Shard, Unfit};
 
 use super::{TABLE, Username, row};
-use crate::columns::number;
 use crate::copy::copy_in;
-use crate::drafts::{Drafts, Entity};
-use crate::read_model::{ReadModel, id_of};
+use crate::drafts::{Drafts, Entity, Rows};
+use crate::read_model::{ReadModel, each_of_accounts, shard_by_account};
 use crate::whole::{self, Whole};
 
 /// The read model.
@@ -43,6 +42,16 @@ pub(crate) struct AccountRow {
     pub(super) zk_credential: Option<(ZkCredentialKey, u64)>,
     pub(super) backup: BackupRequests,
     pub(super) storage_devices: BTreeSet<DeviceId>,
+}
+
+impl AccountRow {
+    fn stores(&mut self, device: DeviceId, storage: bool) {
+        if storage {
+            self.storage_devices.insert(device);
+        } else {
+            self.storage_devices.remove(&device);
+        }
+    }
 }
 
 /// Who may reach the account, and how, in clear.
@@ -70,6 +79,8 @@ pub(crate) enum AccountPatch {
     IdentityKey(IdentityKind, EcPublicKey),
     /// Whether a device can keep an encrypted copy of the account.
     Storage(DeviceId, bool),
+    /// Both of these at once.
+    ReachAndStorage(Reach, DeviceId, bool),
     Number(Box<MovedTo>),
     Username(Option<Username>),
     /// The link to the username that is there.
@@ -136,11 +147,10 @@ impl Entity for AccountRow {
             AccountPatch::Reach(reach) => self.reach = reach,
             AccountPatch::IdentityKey(IdentityKind::Aci, key) => self.identity.aci = Some(key),
             AccountPatch::IdentityKey(IdentityKind::Pni, key) => self.identity.pni = Some(key),
-            AccountPatch::Storage(device, true) => {
-                self.storage_devices.insert(device);
-            }
-            AccountPatch::Storage(device, false) => {
-                self.storage_devices.remove(&device);
+            AccountPatch::Storage(device, storage) => self.stores(device, storage),
+            AccountPatch::ReachAndStorage(reach, device, storage) => {
+                self.reach = reach;
+                self.stores(device, storage);
             }
             AccountPatch::Number(moved) => {
                 self.number = moved.number;
@@ -179,8 +189,22 @@ impl ReadModel for Accounts {
 
     type Changes = Drafts<AccountRow>;
 
+    fn needs(_: Family, kind: &str) -> Need {
+        match kind {
+            "DeviceSeen"
+            | "DeviceRenamed"
+            | "PushTokenChanged"
+            | "DeviceFetchesMessages"
+            | "RecoveryPasswordSet"
+            | "ChallengeMet"
+            | "TransferArchiveOffered" => Need::Nothing,
+            "DeviceLinked" => Need::Sealed,
+            _ => Need::Clear,
+        }
+    }
+
     fn shard(stream: &StreamId) -> Shard {
-        Shard::Of(stream.as_account().map_or(0, |aci| number(aci.uuid())))
+        shard_by_account(stream)
     }
 
     fn in_memory() -> Option<Box<dyn InMemory>> {
@@ -189,12 +213,7 @@ impl ReadModel for Accounts {
 
     fn fold(facts: &[&Fact]) -> Result<Self::Changes, Unfit> {
         let mut drafts = Drafts::default();
-        for fact in facts {
-            if let AnyEvent::Account(event) = &fact.event {
-                let aci = id_of(fact, fact.stream.as_account())?;
-                apply(&mut drafts, aci, fact.metadata.at, event);
-            }
-        }
+        each_of_accounts(facts, |aci, at, event| apply(&mut drafts, aci, at, event))?;
         Ok(drafts)
     }
 
@@ -212,8 +231,8 @@ impl ReadModel for Accounts {
 impl Whole for Accounts {
     type Rows = BTreeMap<Aci, AccountRow>;
 
-    fn merge(rows: &mut Self::Rows, changes: Self::Changes) {
-        changes.settle_in(rows);
+    fn keep(rows: &mut Self::Rows, facts: &[&Fact]) -> Result<(), Unfit> {
+        each_of_accounts(facts, |aci, at, event| apply(rows, aci, at, event))
     }
 
     fn count(rows: &Self::Rows) -> usize {
@@ -225,7 +244,7 @@ impl Whole for Accounts {
     }
 }
 
-fn apply(drafts: &mut Drafts<AccountRow>, aci: Aci, at: Timestamp, event: &AccountEvent) {
+fn apply(rows: &mut impl Rows<AccountRow>, aci: Aci, at: Timestamp, event: &AccountEvent) {
     let row =
         |number: &Personal<E164>, pni, identity: &IdentityKeys, access, primary: &NewDevice| {
             AccountRow {
@@ -247,64 +266,64 @@ fn apply(drafts: &mut Drafts<AccountRow>, aci: Aci, at: Timestamp, event: &Accou
         };
     match event {
         AccountEvent::AccountRegistered(e) => {
-            drafts.put(row(&e.number, e.pni, &e.identity, &e.access, &e.primary));
+            rows.put(row(&e.number, e.pni, &e.identity, &e.access, &e.primary));
         }
         AccountEvent::AccountReregistered(e) => {
             let anew = row(&e.number, e.pni, &e.identity, &e.access, &e.primary);
-            drafts.patch(aci, AccountPatch::Reregistered(Box::new(anew)));
+            rows.patch(aci, AccountPatch::Reregistered(Box::new(anew)));
         }
         AccountEvent::DeviceLinked(e) => {
-            drafts.patch(
+            rows.patch(
                 aci,
                 AccountPatch::Storage(e.device.id, can_store(&e.device)),
             );
         }
         AccountEvent::DeviceRemoved(e) => {
-            drafts.patch(aci, AccountPatch::Storage(e.device, false));
+            rows.patch(aci, AccountPatch::Storage(e.device, false));
         }
         AccountEvent::DeviceCapabilitiesChanged(e) => {
             let storage = e.capabilities.contains(&Capability::Storage);
-            drafts.patch(aci, AccountPatch::Storage(e.device, storage));
+            rows.patch(aci, AccountPatch::Storage(e.device, storage));
         }
         AccountEvent::AttributesChanged(e) => {
             let storage = e.traits.capabilities.contains(&Capability::Storage);
-            drafts.patch(aci, AccountPatch::Reach(Reach::from(&e.access)));
-            drafts.patch(aci, AccountPatch::Storage(e.device, storage));
+            let reach = Reach::from(&e.access);
+            rows.patch(aci, AccountPatch::ReachAndStorage(reach, e.device, storage));
         }
         AccountEvent::IdentityKeySet(e) => {
-            drafts.patch(aci, AccountPatch::IdentityKey(e.identity, e.key.clone()));
+            rows.patch(aci, AccountPatch::IdentityKey(e.identity, e.key.clone()));
         }
-        AccountEvent::AccountDeleted(_) => drafts.remove(aci),
+        AccountEvent::AccountDeleted(_) => rows.remove(aci),
         AccountEvent::AccessChanged(e) => {
-            drafts.patch(aci, AccountPatch::Reach(Reach::from(&e.access)));
+            rows.patch(aci, AccountPatch::Reach(Reach::from(&e.access)));
         }
-        AccountEvent::NumberChanged(e) => drafts.patch(aci, e.into()),
+        AccountEvent::NumberChanged(e) => rows.patch(aci, e.into()),
         AccountEvent::UsernameConfirmed(e) => {
-            drafts.patch(aci, AccountPatch::Username(Some(e.into())));
+            rows.patch(aci, AccountPatch::Username(Some(e.into())));
         }
-        AccountEvent::UsernameDropped(_) => drafts.patch(aci, AccountPatch::Username(None)),
+        AccountEvent::UsernameDropped(_) => rows.patch(aci, AccountPatch::Username(None)),
         AccountEvent::UsernameLinkChanged(e) => {
-            drafts.patch(aci, AccountPatch::Link(known(e.link.as_ref())));
+            rows.patch(aci, AccountPatch::Link(known(e.link.as_ref())));
         }
         AccountEvent::TotpKeyConfirmed(e) => {
             let noted = e.metadata.known().cloned();
-            drafts.patch(aci, AccountPatch::TotpKey(e.key_id, noted));
+            rows.patch(aci, AccountPatch::TotpKey(e.key_id, noted));
         }
         AccountEvent::TotpKeyMetadataSet(e) => {
             let noted = e.metadata.known().cloned();
-            drafts.patch(aci, AccountPatch::TotpKey(e.key_id, noted));
+            rows.patch(aci, AccountPatch::TotpKey(e.key_id, noted));
         }
         AccountEvent::TotpKeyRemoved(e) => {
-            drafts.patch(aci, AccountPatch::TotpKeyRemoved(e.key_id));
+            rows.patch(aci, AccountPatch::TotpKeyRemoved(e.key_id));
         }
         AccountEvent::ZkCredentialKeySet(e) => {
-            drafts.patch(
+            rows.patch(
                 aci,
                 AccountPatch::ZkCredential(e.key.clone(), e.rotation_id),
             );
         }
         AccountEvent::BackupRequestsSet(e) => {
-            drafts.patch(aci, AccountPatch::Backup(e.requests.clone()));
+            rows.patch(aci, AccountPatch::Backup(e.requests.clone()));
         }
         AccountEvent::RegistrationLockFailed(_)
         | AccountEvent::RecoveryPasswordDropped(_)

@@ -1,20 +1,20 @@
 //! From events to rows of devices.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use async_trait::async_trait;
 use events::account::{AccountEvent, DeviceTraits, NewDevice, PushToken};
-use events::codec::{AnyEvent, Fact};
+use events::codec::Fact;
 use events::values::{Capabilities, EncryptedDeviceName, Redacted};
 use events::{Aci, DeviceId, Family, Generation, Personal, RegistrationId, StreamId, Timestamp};
 use sqlx::PgConnection;
-use subscription::{CopyIn, InMemory, Shard, Unfit};
+use subscription::{CopyIn, InMemory, Need, Shard, Unfit};
 
 use super::{Device, OfferedArchive, TABLE, row};
-use crate::columns::number;
 use crate::copy::copy_in;
-use crate::drafts::{Drafts, Entity};
-use crate::read_model::{ReadModel, id_of};
+use crate::drafts::{Drafts, Entity, Rows};
+use crate::read_model::{ReadModel, each_of_accounts, shard_by_account};
 use crate::whole::{self, Whole};
 
 /// The read model.
@@ -33,8 +33,8 @@ pub(crate) struct Changes {
 pub(crate) enum DevicePatch {
     /// It goes, if it is this one of those that had the number.
     Removed(Generation),
-    /// It told anew what it is.
-    Traits(DeviceTraits),
+    /// It told anew what it is, at this time.
+    Traits(DeviceTraits, Timestamp),
     /// It was heard of.
     Seen(Timestamp),
     /// Its password is void.
@@ -64,7 +64,8 @@ impl Entity for Device {
     fn patch(&mut self, patch: DevicePatch) -> bool {
         match patch {
             DevicePatch::Removed(generation) => return self.generation != generation,
-            DevicePatch::Traits(traits) => {
+            DevicePatch::Traits(traits, at) => {
+                self.last_seen = at;
                 self.name = traits.name;
                 self.fetches_messages = traits.fetches_messages;
                 self.capabilities = traits.capabilities;
@@ -124,104 +125,142 @@ impl Device {
     }
 }
 
-impl Changes {
+/// What events do to devices: noted for the tables, or done at once in memory.
+trait DeviceRows: Rows<Device> {
+    /// The account loses all devices.
+    fn wipe(&mut self, aci: Aci);
+
+    /// The passwords of the account's devices are void.
+    fn lock(&mut self, aci: Aci);
+}
+
+/// The keys of an account's devices.
+fn of(aci: Aci) -> RangeInclusive<(Aci, DeviceId)> {
+    (aci, DeviceId::PRIMARY)..=(aci, DeviceId::MAX)
+}
+
+impl Rows<Device> for Changes {
+    fn put(&mut self, row: Device) {
+        self.drafts.put(row);
+    }
+
+    fn remove(&mut self, key: (Aci, DeviceId)) {
+        self.drafts.remove(key);
+    }
+
+    fn patch(&mut self, key: (Aci, DeviceId), patch: DevicePatch) {
+        self.drafts.patch(key, patch);
+    }
+}
+
+impl DeviceRows for Changes {
     fn wipe(&mut self, aci: Aci) {
-        self.drafts
-            .forget((aci, DeviceId::PRIMARY)..=(aci, DeviceId::MAX));
+        self.drafts.forget(of(aci));
         self.wiped.push(aci);
     }
 
     /// Rows that are not drafted yet are locked in the table, before any of them is loaded.
     fn lock(&mut self, aci: Aci) {
-        let devices = (aci, DeviceId::PRIMARY)..=(aci, DeviceId::MAX);
-        self.drafts.patch_drafted(devices, || DevicePatch::Locked);
+        self.drafts.patch_drafted(of(aci), || DevicePatch::Locked);
         self.locked.push(aci);
     }
+}
 
-    fn apply(&mut self, aci: Aci, at: Timestamp, event: &AccountEvent) {
-        match event {
-            AccountEvent::AccountRegistered(e) => {
-                self.wipe(aci);
-                self.drafts.put(Device::new(aci, &e.primary, at));
-            }
-            AccountEvent::AccountReregistered(e) => {
-                self.wipe(aci);
-                self.drafts.put(Device::new(aci, &e.primary, at));
-            }
-            AccountEvent::DeviceLinked(e) => self.drafts.put(Device {
-                link_token: Some(e.token),
-                ..Device::new(aci, &e.device, at)
-            }),
-            AccountEvent::DeviceRemoved(e) => {
-                self.drafts
-                    .patch((aci, e.device), DevicePatch::Removed(e.generation));
-            }
-            AccountEvent::AttributesChanged(e) => {
-                let key = (aci, e.device);
-                self.drafts
-                    .patch(key, DevicePatch::Traits(e.traits.clone()));
-                self.drafts.patch(key, DevicePatch::Seen(at));
-            }
-            AccountEvent::DeviceCapabilitiesChanged(e) => {
-                let patch = DevicePatch::Capabilities(e.capabilities.clone());
-                self.drafts.patch((aci, e.device), patch);
-            }
-            AccountEvent::TransferArchiveOffered(e) => {
-                // Without its key nobody will ask for it any more: the account is gone.
-                if let Some(archive) = e.archive.known().cloned().map(Redacted) {
-                    let offered = OfferedArchive { archive, at };
-                    let patch = DevicePatch::Archive(e.generation, offered);
-                    self.drafts.patch((aci, e.device), patch);
-                }
-            }
-            AccountEvent::DeviceSeen(e) => {
-                self.drafts.patch((aci, e.device), DevicePatch::Seen(at));
-            }
-            AccountEvent::RegistrationLockFailed(_) => self.lock(aci),
-            AccountEvent::AccountDeleted(_) => self.wipe(aci),
-            AccountEvent::PushTokenChanged(e) => {
-                let patch = DevicePatch::Push {
-                    token: e.push.as_ref().and_then(Personal::known).cloned(),
-                    agent: e.agent.clone(),
-                    fetches_messages: false,
-                };
-                self.drafts.patch((aci, e.device), patch);
-            }
-            AccountEvent::DeviceFetchesMessages(e) => {
-                let patch = DevicePatch::Push {
-                    token: None,
-                    agent: e.agent.clone(),
-                    fetches_messages: true,
-                };
-                self.drafts.patch((aci, e.device), patch);
-            }
-            AccountEvent::DeviceRenamed(e) => {
-                let name = DevicePatch::Name(e.name.clone());
-                self.drafts.patch((aci, e.device), name);
-            }
-            AccountEvent::NumberChanged(e) => {
-                for (device, id) in &e.registration_ids {
-                    let patch = DevicePatch::PniRegistration(*id);
-                    self.drafts.patch((aci, *device), patch);
-                }
-            }
-            AccountEvent::RecoveryPasswordDropped(_)
-            | AccountEvent::RecoveryPasswordSet(_)
-            | AccountEvent::RegistrationLockChanged(_)
-            | AccountEvent::AccessChanged(_)
-            | AccountEvent::IdentityKeySet(_)
-            | AccountEvent::UsernameReservationSet(_)
-            | AccountEvent::UsernameConfirmed(_)
-            | AccountEvent::UsernameDropped(_)
-            | AccountEvent::UsernameLinkChanged(_)
-            | AccountEvent::TotpKeyGenerated(_)
-            | AccountEvent::TotpKeyConfirmed(_)
-            | AccountEvent::TotpKeyMetadataSet(_)
-            | AccountEvent::TotpKeyRemoved(_)
-            | AccountEvent::ZkCredentialKeySet(_)
-            | AccountEvent::BackupRequestsSet(_)
-            | AccountEvent::ChallengeMet(_) => {}
+impl DeviceRows for BTreeMap<(Aci, DeviceId), Device> {
+    fn wipe(&mut self, aci: Aci) {
+        let gone: Vec<_> = self.range(of(aci)).map(|(key, _)| *key).collect();
+        for key in gone {
+            Rows::remove(self, key);
         }
+    }
+
+    fn lock(&mut self, aci: Aci) {
+        for (_, device) in self.range_mut(of(aci)) {
+            device.patch(DevicePatch::Locked);
+        }
+    }
+}
+
+fn apply(rows: &mut impl DeviceRows, aci: Aci, at: Timestamp, event: &AccountEvent) {
+    match event {
+        AccountEvent::AccountRegistered(e) => {
+            rows.wipe(aci);
+            rows.put(Device::new(aci, &e.primary, at));
+        }
+        AccountEvent::AccountReregistered(e) => {
+            rows.wipe(aci);
+            rows.put(Device::new(aci, &e.primary, at));
+        }
+        AccountEvent::DeviceLinked(e) => rows.put(Device {
+            link_token: Some(e.token),
+            ..Device::new(aci, &e.device, at)
+        }),
+        AccountEvent::DeviceRemoved(e) => {
+            rows.patch((aci, e.device), DevicePatch::Removed(e.generation));
+        }
+        AccountEvent::AttributesChanged(e) => {
+            let patch = DevicePatch::Traits(e.traits.clone(), at);
+            rows.patch((aci, e.device), patch);
+        }
+        AccountEvent::DeviceCapabilitiesChanged(e) => {
+            let patch = DevicePatch::Capabilities(e.capabilities.clone());
+            rows.patch((aci, e.device), patch);
+        }
+        AccountEvent::TransferArchiveOffered(e) => {
+            // Without its key nobody will ask for it any more: the account is gone.
+            if let Some(archive) = e.archive.known().cloned().map(Redacted) {
+                let offered = OfferedArchive { archive, at };
+                let patch = DevicePatch::Archive(e.generation, offered);
+                rows.patch((aci, e.device), patch);
+            }
+        }
+        AccountEvent::DeviceSeen(e) => {
+            rows.patch((aci, e.device), DevicePatch::Seen(at));
+        }
+        AccountEvent::RegistrationLockFailed(_) => rows.lock(aci),
+        AccountEvent::AccountDeleted(_) => rows.wipe(aci),
+        AccountEvent::PushTokenChanged(e) => {
+            let patch = DevicePatch::Push {
+                token: e.push.as_ref().and_then(Personal::known).cloned(),
+                agent: e.agent.clone(),
+                fetches_messages: false,
+            };
+            rows.patch((aci, e.device), patch);
+        }
+        AccountEvent::DeviceFetchesMessages(e) => {
+            let patch = DevicePatch::Push {
+                token: None,
+                agent: e.agent.clone(),
+                fetches_messages: true,
+            };
+            rows.patch((aci, e.device), patch);
+        }
+        AccountEvent::DeviceRenamed(e) => {
+            let name = DevicePatch::Name(e.name.clone());
+            rows.patch((aci, e.device), name);
+        }
+        AccountEvent::NumberChanged(e) => {
+            for (device, id) in &e.registration_ids {
+                let patch = DevicePatch::PniRegistration(*id);
+                rows.patch((aci, *device), patch);
+            }
+        }
+        AccountEvent::RecoveryPasswordDropped(_)
+        | AccountEvent::RecoveryPasswordSet(_)
+        | AccountEvent::RegistrationLockChanged(_)
+        | AccountEvent::AccessChanged(_)
+        | AccountEvent::IdentityKeySet(_)
+        | AccountEvent::UsernameReservationSet(_)
+        | AccountEvent::UsernameConfirmed(_)
+        | AccountEvent::UsernameDropped(_)
+        | AccountEvent::UsernameLinkChanged(_)
+        | AccountEvent::TotpKeyGenerated(_)
+        | AccountEvent::TotpKeyConfirmed(_)
+        | AccountEvent::TotpKeyMetadataSet(_)
+        | AccountEvent::TotpKeyRemoved(_)
+        | AccountEvent::ZkCredentialKeySet(_)
+        | AccountEvent::BackupRequestsSet(_)
+        | AccountEvent::ChallengeMet(_) => {}
     }
 }
 
@@ -234,8 +273,18 @@ impl ReadModel for Devices {
 
     type Changes = Changes;
 
+    fn needs(_: Family, kind: &str) -> Need {
+        match kind {
+            "AccessChanged" | "RecoveryPasswordSet" | "ChallengeMet" | "BackupRequestsSet" => {
+                Need::Nothing
+            }
+            "AttributesChanged" | "NumberChanged" => Need::Sealed,
+            _ => Need::Clear,
+        }
+    }
+
     fn shard(stream: &StreamId) -> Shard {
-        Shard::Of(stream.as_account().map_or(0, |aci| number(aci.uuid())))
+        shard_by_account(stream)
     }
 
     fn in_memory() -> Option<Box<dyn InMemory>> {
@@ -244,12 +293,7 @@ impl ReadModel for Devices {
 
     fn fold(facts: &[&Fact]) -> Result<Changes, Unfit> {
         let mut changes = Changes::default();
-        for fact in facts {
-            if let AnyEvent::Account(event) = &fact.event {
-                let aci = id_of(fact, fact.stream.as_account())?;
-                changes.apply(aci, fact.metadata.at, event);
-            }
-        }
+        each_of_accounts(facts, |aci, at, event| apply(&mut changes, aci, at, event))?;
         Ok(changes)
     }
 
@@ -266,20 +310,8 @@ impl ReadModel for Devices {
 impl Whole for Devices {
     type Rows = BTreeMap<(Aci, DeviceId), Device>;
 
-    fn merge(rows: &mut Self::Rows, changes: Changes) {
-        let of = |aci| (aci, DeviceId::PRIMARY)..=(aci, DeviceId::MAX);
-        for aci in changes.wiped {
-            let gone: Vec<_> = rows.range(of(aci)).map(|(key, _)| *key).collect();
-            for key in gone {
-                rows.remove(&key);
-            }
-        }
-        for aci in changes.locked {
-            for (_, device) in rows.range_mut(of(aci)) {
-                device.credential = None;
-            }
-        }
-        changes.drafts.settle_in(rows);
+    fn keep(rows: &mut Self::Rows, facts: &[&Fact]) -> Result<(), Unfit> {
+        each_of_accounts(facts, |aci, at, event| apply(rows, aci, at, event))
     }
 
     fn count(rows: &Self::Rows) -> usize {

@@ -10,12 +10,11 @@ use events::ids::DeviceAddress;
 use events::mailbox::MailboxEvent;
 use events::{Aci, DeviceId, Family, Generation, MessageGuid, Position, StreamId};
 use sqlx::PgConnection;
-use subscription::{CopyIn, InMemory, Shard, Unfit};
+use subscription::{CopyIn, InMemory, Need, Shard, Unfit};
 
 use super::{Arrival, TABLE, row};
-use crate::columns::number;
 use crate::copy::copy_in;
-use crate::read_model::{ReadModel, id_of};
+use crate::read_model::{ReadModel, id_of, shard_by_account};
 use crate::whole::{self, Whole};
 
 /// The read model.
@@ -185,11 +184,23 @@ impl ReadModel for Inbox {
 
     type Changes = Changes;
 
+    /// Of accounts only what empties mailboxes.
+    fn needs(_: Family, kind: &str) -> Need {
+        match kind {
+            "AccountRegistered"
+            | "AttributesChanged"
+            | "AccessChanged"
+            | "DeviceSeen"
+            | "PushTokenChanged"
+            | "DeviceFetchesMessages"
+            | "MessageReported" => Need::Nothing,
+            _ => Need::Sealed,
+        }
+    }
+
     /// All that concerns an account's mailboxes.
     fn shard(stream: &StreamId) -> Shard {
-        let mailbox = stream.as_mailbox().map(|address| address.aci);
-        let account = mailbox.or_else(|| stream.as_account());
-        Shard::Of(account.map_or(0, |aci| number(aci.uuid())))
+        shard_by_account(stream)
     }
 
     fn in_memory() -> Option<Box<dyn InMemory>> {
@@ -233,7 +244,8 @@ impl ReadModel for Inbox {
 impl Whole for Inbox {
     type Rows = Mailboxes;
 
-    fn merge(rows: &mut Mailboxes, changes: Changes) {
+    fn keep(rows: &mut Mailboxes, facts: &[&Fact]) -> Result<(), Unfit> {
+        let changes = Self::fold(facts)?;
         for (aci, before) in changes.wiped_accounts {
             rows.wipe_account(aci, before);
         }
@@ -246,6 +258,7 @@ impl Whole for Inbox {
         for waiting in changes.arrived.waiting.into_values() {
             rows.queue(waiting);
         }
+        Ok(())
     }
 
     fn count(rows: &Mailboxes) -> usize {

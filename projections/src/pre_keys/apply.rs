@@ -7,10 +7,10 @@ use events::keys::{KeysEvent, PreKeyKind};
 use events::values::keys::SignedPreKey;
 use events::{DeviceId, Family, Generation, PayloadId, ServiceId};
 use sqlx::PgConnection;
-use subscription::Unfit;
+use subscription::{Need, Unfit};
 
 use super::{TABLE, row};
-use crate::drafts::{Drafts, Entity};
+use crate::drafts::{Drafts, Entity, Rows as _};
 use crate::read_model::{ReadModel, id_of};
 
 /// The read model.
@@ -198,6 +198,13 @@ impl ReadModel for PreKeys {
     const TABLES: &'static [&'static str] = &[TABLE];
 
     type Changes = Changes;
+
+    fn needs(_: Family, kind: &str) -> Need {
+        match kind {
+            "AttributesChanged" | "DeviceSeen" => Need::Nothing,
+            _ => Need::Sealed,
+        }
+    }
 
     fn fold(facts: &[&Fact]) -> Result<Changes, Unfit> {
         let mut changes = Changes::default();

@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 use subscription::Unfit;
 
 use super::{Checks, Sends, TABLE, VerificationSession, row};
-use crate::drafts::{Drafts, Entity};
+use crate::drafts::{Drafts, Entity, Rows as _};
 use crate::read_model::{ReadModel, id_of};
 
 /// The read model.

@@ -295,7 +295,8 @@ fn upcast(
     value.map(|value| serde_json::to_vec(&value)).transpose()
 }
 
-/// An event with all that is known about it, decoded. Personal values are sealed until [`Fact::open`].
+/// An event with all that is known about it, decoded. Personal values are sealed until [`Fact::open`]; one that
+/// is still sealed cannot be told from one that is erased by [`Personal::known`](crate::personal::Personal::known).
 #[derive(Clone, Debug)]
 pub struct Fact {
     /// Its place in the log.

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
@@ -69,7 +70,8 @@ pub struct KeyId(pub Uuid);
 pub struct SubjectKey {
     /// Its name.
     pub id: KeyId,
-    secret: Zeroizing<[u8; 32]>,
+    /// Shared by all clones, so that no copy stays behind where one of them was.
+    secret: Arc<Zeroizing<[u8; 32]>>,
 }
 
 impl SubjectKey {
@@ -77,7 +79,7 @@ impl SubjectKey {
     pub fn new(id: KeyId, secret: [u8; 32]) -> Self {
         Self {
             id,
-            secret: Zeroizing::new(secret),
+            secret: Arc::new(Zeroizing::new(secret)),
         }
     }
 
@@ -97,7 +99,6 @@ impl SubjectKey {
     fn seal(&self, plaintext: &[u8], entropy: &dyn Entropy) -> Sealed {
         let nonce: [u8; NONCE_LEN] = entropy.bytes();
         let cipher = self.cipher();
-        // Room for the tag, too: what is clear must not stay behind in a buffer that was too small.
         let length = NONCE_LEN + plaintext.len() + AES_256_GCM_SIV.tag_len();
         let mut bytes = Vec::with_capacity(length);
         bytes.extend(nonce);
@@ -130,7 +131,7 @@ impl SubjectKey {
     }
 
     fn cipher(&self) -> LessSafeKey {
-        let key = UnboundKey::new(&AES_256_GCM_SIV, &*self.secret);
+        let key = UnboundKey::new(&AES_256_GCM_SIV, self.secret());
         LessSafeKey::new(key.expect("the key has 32 bytes"))
     }
 }

@@ -135,3 +135,31 @@ pub(crate) fn each_of_accounts(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use events::ids::DeviceAddress;
+    use events::{DeviceId, Generation};
+    use std::collections::BTreeSet;
+    use uuid::Uuid;
+
+    #[test]
+    fn all_streams_of_an_account_are_in_one_share_and_accounts_in_many() {
+        let mut shares = BTreeSet::new();
+        for number in 0..300 {
+            let aci = Aci::from_uuid(Uuid::from_u128(number));
+            let mailbox = StreamId::mailbox(DeviceAddress {
+                aci,
+                device: DeviceId::MAX,
+                generation: Generation(7),
+            });
+            let Shard::Of(share) = shard_by_account(&StreamId::account(aci)) else {
+                panic!("an account is in one share");
+            };
+            assert_eq!(shard_by_account(&mailbox), Shard::Of(share));
+            shares.insert(share);
+        }
+        assert_eq!(shares.len(), 256);
+    }
+}

@@ -13,7 +13,7 @@ use subscription::{Projection, Reader, Shard, Stretch};
 use crate::control::Gate;
 use crate::error::ReplayError;
 use crate::meter::Meter;
-use crate::reading::read_ahead;
+use crate::reading::{Needs, read_ahead};
 
 /// How many events are folded and written at once. The larger, the more of them fold into one change of a row.
 pub(crate) const AT_ONCE: usize = 20_000;
@@ -153,8 +153,9 @@ impl Bulk {
         to: Position,
         meter: &mut Meter<'_>,
     ) -> Result<u64, ReplayError> {
-        let projections = vec![Arc::clone(&self.selection.projection)];
-        let mut stretches = read_ahead(&self.reader, projections, from, to, self.gate.clone());
+        // Whole: who verifies finds out, too, whether the model needs more than it says.
+        let needs = Needs::all_of(self.selection.projection.families());
+        let mut stretches = read_ahead(&self.reader, needs, from, to, self.gate.clone());
         let mut waiting = Vec::new();
         let mut events = 0;
         while let Some(stretch) = stretches.recv().await {

@@ -19,7 +19,7 @@ use crate::bulk::{AT_ONCE, Selection};
 use crate::control::Control;
 use crate::error::ReplayError;
 use crate::meter::Meter;
-use crate::reading::read_ahead;
+use crate::reading::{Needs, read_ahead};
 use crate::scratch::Scratch;
 
 /// How many stretches may wait for a fold.
@@ -135,14 +135,9 @@ pub(crate) async fn fill(
     control: &Control,
     meter: &mut Meter<'_>,
 ) -> Result<(), ReplayError> {
-    let projections = fillings.iter().map(|it| Arc::clone(&it.projection));
-    let mut stretches = read_ahead(
-        reader,
-        projections.collect(),
-        Position::START,
-        to,
-        control.gate(),
-    );
+    let projections: Vec<_> = fillings.iter().map(|it| &*it.projection).collect();
+    let needs = Needs::of(&projections);
+    let mut stretches = read_ahead(reader, needs, Position::START, to, control.gate());
     while let Some(stretch) = stretches.recv().await {
         let stretch = stretch?;
         for filling in &mut *fillings {

@@ -1,5 +1,6 @@
 //! Reading long stretches of the log: one task reads ahead, several decode, and what they decode comes in order.
 
+use std::collections::HashMap;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
@@ -22,34 +23,87 @@ const AHEAD: usize = 2;
 /// What comes out at the end.
 pub(crate) type Stretches = mpsc::Receiver<Result<Arc<Stretch>, FeedError>>;
 
-/// What these projections need of the log after `from` up to `to`. Reading ends when nobody waits for it, and rests while
-/// the gate is closed, without holding anything in the database.
+/// Family and stored name.
+type Kind = (Family, &'static str);
+
+/// What is needed of the log.
+pub(crate) struct Needs {
+    families: Vec<Family>,
+    /// A kind that is not here is needed whole: an older version has no name for what a newer one wrote.
+    kinds: HashMap<Kind, Need>,
+}
+
+impl Needs {
+    /// All that stands in these families.
+    pub(crate) fn all_of(families: &[Family]) -> Self {
+        Self {
+            families: families.to_vec(),
+            kinds: HashMap::new(),
+        }
+    }
+
+    /// What these projections need to fold; of each kind as much as the one that needs most of it.
+    pub(crate) fn of(projections: &[&dyn Projection]) -> Self {
+        let mut families: Vec<Family> = projections
+            .iter()
+            .flat_map(|it| it.families())
+            .copied()
+            .collect();
+        families.sort_unstable();
+        families.dedup();
+        let mut kinds = HashMap::new();
+        for family in families.iter().copied() {
+            let those = || {
+                projections
+                    .iter()
+                    .filter(|it| it.families().contains(&family))
+            };
+            for (_, kind) in codec::types(family) {
+                let most = those().map(|it| it.needs(family, kind)).max();
+                kinds.insert((family, *kind), most.unwrap_or(Need::Nothing));
+            }
+        }
+        Self { families, kinds }
+    }
+
+    fn of_kind(&self, family: Family, kind: &str) -> Need {
+        self.kinds
+            .get(&(family, kind))
+            .copied()
+            .unwrap_or(Need::Clear)
+    }
+
+    /// The kinds that nobody needs.
+    fn spare(&self) -> Vec<Kind> {
+        let spare = self
+            .kinds
+            .iter()
+            .filter(|(_, need)| **need == Need::Nothing);
+        spare.map(|(kind, _)| *kind).collect()
+    }
+}
+
+/// What is needed of the log after `from` up to `to`. Reading ends when nobody waits for it, and rests while the gate is
+/// closed, without holding anything in the database.
 pub(crate) fn read_ahead(
     reader: &Reader,
-    projections: Vec<Arc<dyn Projection>>,
+    needs: Needs,
     from: Position,
     to: Position,
     gate: Gate,
 ) -> Stretches {
-    let mut families: Vec<Family> = projections
-        .iter()
-        .flat_map(|it| it.families())
-        .copied()
-        .collect();
-    families.sort_unstable();
-    families.dedup();
-    let spare = spare(&projections, &families);
+    let needs = Arc::new(needs);
     let (raw, batches) = mpsc::channel(AHEAD);
     let (sender, stretches) = mpsc::channel(AHEAD);
     let tasks = TaskTracker::new();
-    let store = Arc::clone(reader.store());
+    let (store, wanted) = (Arc::clone(reader.store()), Arc::clone(&needs));
     tasks.spawn(async move {
-        if let Err(error) = read(&*store, (&families, &spare), (from, to), gate, &raw).await {
+        if let Err(error) = read(&*store, &wanted, (from, to), gate, &raw).await {
             // If nobody listens, nobody needs to know.
             drop(raw.send(Err(error)).await);
         }
     });
-    tasks.spawn(decode(reader.clone(), projections.into(), batches, sender));
+    tasks.spawn(decode(reader.clone(), needs, batches, sender));
     stretches
 }
 
@@ -58,14 +112,15 @@ type Raw = Result<(Position, Batch), ReadError>;
 
 async fn read(
     store: &dyn EventStore,
-    (families, spare): (&[Family], &[Kind]),
+    needs: &Needs,
     (mut from, to): (Position, Position),
     mut gate: Gate,
     batches: &mpsc::Sender<Raw>,
 ) -> Result<(), ReadError> {
+    let (families, spare) = (&needs.families, needs.spare());
     while from < to {
         gate.open().await;
-        let mut scan = store.scan_without(from, to, families, spare, AT_ONCE);
+        let mut scan = store.scan_without(from, to, families, &spare, AT_ONCE);
         while let Some(batch) = scan.next().await {
             let batch = batch?;
             let through = batch.through;
@@ -81,35 +136,9 @@ async fn read(
     Ok(())
 }
 
-/// What the one needs that needs most.
-fn need(projections: &[Arc<dyn Projection>], family: Family, kind: &str) -> Need {
-    let those = projections
-        .iter()
-        .filter(|it| it.families().contains(&family));
-    let most = those.map(|it| it.needs(family, kind)).max();
-    most.unwrap_or(Need::Nothing)
-}
-
-/// Family and stored name.
-type Kind = (Family, &'static str);
-
-/// The kinds of events that none of them needs.
-fn spare(projections: &[Arc<dyn Projection>], families: &[Family]) -> Vec<Kind> {
-    let of = |family: &Family| {
-        let family = *family;
-        codec::types(family)
-            .iter()
-            .map(move |(_, kind)| (family, *kind))
-    };
-    let kinds = families.iter().flat_map(of);
-    kinds
-        .filter(|(family, kind)| need(projections, *family, kind) == Need::Nothing)
-        .collect()
-}
-
 async fn decode(
     reader: Reader,
-    projections: Arc<[Arc<dyn Projection>]>,
+    needs: Arc<Needs>,
     batches: mpsc::Receiver<Raw>,
     stretches: mpsc::Sender<Result<Arc<Stretch>, FeedError>>,
 ) {
@@ -120,10 +149,10 @@ async fn decode(
         Some((raw, batches))
     });
     let decoding = raw.map(|raw| {
-        let (reader, projections) = (reader.clone(), Arc::clone(&projections));
+        let (reader, needs) = (reader.clone(), Arc::clone(&needs));
         tasks.spawn(async move {
             let (after, batch) = raw?;
-            let need = |family, kind: &str| need(&projections, family, kind);
+            let need = |family, kind: &str| needs.of_kind(family, kind);
             reader.decode_for(after, &batch, &need).await.map(Arc::new)
         })
     });

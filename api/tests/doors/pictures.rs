@@ -122,8 +122,20 @@ async fn a_picture_stays_as_long_as_the_profile_shows_it() {
     assert!(!door.has(&second).await, "taken away");
 
     let third = new_picture(&door, &alice).await;
+    let alice = door.register("+12015550161").await;
+    door.remove_pictures().await;
+    assert!(door.has(&third).await, "kept for who comes back");
+
+    let fourth = new_picture(&door, &alice).await;
+    let alice = door.register("+12015550161").await;
+    door.remove_pictures().await;
+    assert!(!door.has(&third).await, "there has been another");
+    assert!(door.has(&fourth).await, "kept for who comes back");
+
+    let fifth = new_picture(&door, &alice).await;
     alice.client.delete("/v1/accounts/me").await.expect(204);
     door.remove_pictures().await;
-    assert!(!door.has(&third).await, "gone with the account");
+    assert!(!door.has(&fourth).await, "gone with the account");
+    assert!(!door.has(&fifth).await, "gone with the account");
     assert!(door.has(&bobs).await, "somebody else's");
 }

@@ -7,13 +7,14 @@ use events::values::profile::{AvatarKey, ProfileFields, ProfileKeyCommitment, Pr
 use events::{AnyEvent, StreamId};
 
 use super::invariants;
+use crate::account::Account;
 use crate::account::change_attributes::ChangeAttributes;
 use crate::account::delete_account::DeleteAccount;
 use crate::profile::Profile;
 use crate::profile::set_avatar::{SetAvatar, SetAvatarRefused};
 use crate::profile::set_profile::{AvatarChange, ProfileForm, SetProfile, SetProfileRefused};
 use crate::profile::state::MAX_VERSIONS;
-use crate::testing::fixtures::{aci, change_protection, device, register};
+use crate::testing::fixtures::{aci, change_number, change_protection, device, register, session};
 use crate::testing::world::World;
 
 fn version(n: u8) -> ProfileVersion {
@@ -219,6 +220,24 @@ async fn registering_again_clears_the_profile_and_keeps_its_picture_until_there_
     let ended = cleared(&world);
     assert_eq!((ended.fields.len(), ended.avatars), (0, vec![avatar(2)]));
     assert_eq!(world.state::<Profile>(aci(1)).await, Profile::default());
+    invariants::hold(&world).await;
+}
+
+#[tokio::test]
+async fn who_loses_their_number_to_somebody_loses_their_pictures() {
+    let world = World::with_people([1, 2]).await;
+    let picture = |n| with_avatar(AvatarChange::Replace(avatar(n)));
+    world.run(&picture(1)).await;
+    world.run(&register(1)).await;
+    world.run(&picture(2)).await;
+    world.verify_in(20, 1).await;
+    let mover = world.state::<Account>(aci(2)).await.live.unwrap();
+    world.run(&change_number(2, 1, session(20), &mover)).await;
+    let ended = cleared(&world);
+    assert_eq!(
+        (ended.avatars, ended.kept),
+        (vec![avatar(2), avatar(1)], vec![])
+    );
     invariants::hold(&world).await;
 }
 

@@ -75,6 +75,16 @@ mod tests {
         assert_eq!(open(&[1; 32], b""), None);
     }
 
+    /// What another implementation makes of it: what was sealed stays legible.
+    #[test]
+    fn what_is_sealed_is_aes_256_gcm_siv() {
+        let sealed = seal(&[1; 32], b"answer");
+        assert_eq!(
+            hex::encode(sealed),
+            "049685b699708bb154e16ee85002f08f84c7ac9f8aff"
+        );
+    }
+
     #[test]
     fn purposes_and_parts_are_told_apart() {
         let key = DoorKey::new([1; 32]);

@@ -201,6 +201,7 @@ impl Meetings for MeetingPlaces {
     }
 
     async fn bring(&self, place: Place, thing: Bytes) -> Result<bool, MeetingsUnavailable> {
+        // Whoever opened the place held their lifeline before, and who brings something learned of the place after that.
         let living = locks::lifelines(&self.database)
             .await
             .map_err(unavailable)?;

@@ -26,7 +26,7 @@ pub async fn hold_lifeline(connection: &mut PgConnection, number: i64) -> Result
 pub async fn lifelines(pool: &PgPool) -> Result<Vec<i64>, sqlx::Error> {
     sqlx::query_scalar(
         "SELECT classid::bigint << 32 | objid::bigint FROM pg_locks
-         WHERE locktype = 'advisory' AND granted AND objsubid = 1
+         WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND mode = 'ShareLock'
            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
     )
     .fetch_all(pool)

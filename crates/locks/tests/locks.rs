@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use locks::{Lock, Task};
+use sqlx::{Connection as _, PgConnection};
 use testkit::postgres::TestDatabase;
 
 const FOLLOW: Task<'static> = Task::Follow {
@@ -92,4 +93,34 @@ async fn only_a_session_that_shows_no_sign_of_life_is_ended() {
     locks::wait(&mut other, FOLLOW).await.unwrap();
     locks::give_back(&mut other, FOLLOW).await.unwrap();
     drop(lock);
+}
+
+#[tokio::test]
+async fn lifelines_last_as_long_as_their_sessions_and_are_no_tasks() {
+    let database = TestDatabase::create().await;
+    let options = database.connect_options();
+    let task = Lock::try_take(&database.pool, Task::Sweep).await.unwrap();
+    let mut sessions = Vec::new();
+    for number in [0, -2, i64::MIN, i64::MAX, i64::MAX] {
+        let mut session = PgConnection::connect_with(&options).await.unwrap();
+        locks::hold_lifeline(&mut session, number).await.unwrap();
+        sessions.push(session);
+    }
+    let living = async || {
+        let mut living = locks::lifelines(&database.pool).await.unwrap();
+        living.sort_unstable();
+        living
+    };
+    assert_eq!(living().await, [i64::MIN, -2, 0, i64::MAX, i64::MAX]);
+    sessions.remove(0).close().await.unwrap();
+    sessions.pop().unwrap().close().await.unwrap();
+    let gone = async {
+        while living().await != [i64::MIN, -2, i64::MAX] {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), gone)
+        .await
+        .expect("Postgres sees soon that a session is over");
+    task.unwrap().give_back().await;
 }

@@ -36,7 +36,8 @@ impl Pictures {
     }
 }
 
-/// The pictures that nobody is shown any more once this has happened.
+/// The pictures that nobody is shown any more once this has happened, but for those that are kept for an owner who registered
+/// anew.
 fn ended_by(event: &AnyEvent) -> &[AvatarKey] {
     match event {
         AnyEvent::Profile(event) => ended_by_profile(event),

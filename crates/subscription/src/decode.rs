@@ -64,7 +64,8 @@ struct Known {
 impl Known {
     /// Whether the eldest is too old, or they are too many.
     fn is_stale(&self) -> bool {
-        self.keys.len() >= self.at_most || self.since.elapsed() >= KEPT
+        let old = !self.keys.is_empty() && self.since.elapsed() >= KEPT;
+        old || self.keys.len() >= self.at_most
     }
 
     /// Remembers keys that were found.
@@ -201,7 +202,10 @@ impl Reader {
         }
         drop(known);
         let mut stale = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        stale.keys.clear();
+        // Somebody may have been here before.
+        if stale.is_stale() {
+            stale.keys.clear();
+        }
         drop(stale);
         self.known.read().unwrap_or_else(PoisonError::into_inner)
     }

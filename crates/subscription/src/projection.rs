@@ -61,7 +61,8 @@ pub trait Projection: Send + Sync + 'static {
     /// The families whose events it folds.
     fn families(&self) -> &'static [Family];
 
-    /// What it needs of the events of a kind, by its stored name. If it gets more, its rows are the same.
+    /// What it needs of the events of a kind, by its stored name. If it gets more, its rows are the same; but whether an event
+    /// can be read shows only to who needs it.
     fn needs(&self, _family: Family, _kind: &str) -> Need {
         Need::Clear
     }

@@ -45,7 +45,7 @@ pub(crate) struct AccountRow {
 }
 
 impl AccountRow {
-    fn stores(&mut self, device: DeviceId, storage: bool) {
+    fn set_storage(&mut self, device: DeviceId, storage: bool) {
         if storage {
             self.storage_devices.insert(device);
         } else {
@@ -147,10 +147,10 @@ impl Entity for AccountRow {
             AccountPatch::Reach(reach) => self.reach = reach,
             AccountPatch::IdentityKey(IdentityKind::Aci, key) => self.identity.aci = Some(key),
             AccountPatch::IdentityKey(IdentityKind::Pni, key) => self.identity.pni = Some(key),
-            AccountPatch::Storage(device, storage) => self.stores(device, storage),
+            AccountPatch::Storage(device, storage) => self.set_storage(device, storage),
             AccountPatch::ReachAndStorage(reach, device, storage) => {
                 self.reach = reach;
-                self.stores(device, storage);
+                self.set_storage(device, storage);
             }
             AccountPatch::Number(moved) => {
                 self.number = moved.number;
@@ -195,7 +195,12 @@ impl ReadModel for Accounts {
             | "DeviceRenamed"
             | "PushTokenChanged"
             | "DeviceFetchesMessages"
+            | "RegistrationLockFailed"
+            | "RegistrationLockChanged"
             | "RecoveryPasswordSet"
+            | "RecoveryPasswordDropped"
+            | "UsernameReservationSet"
+            | "TotpKeyGenerated"
             | "ChallengeMet"
             | "TransferArchiveOffered" => Need::Nothing,
             "DeviceLinked" => Need::Sealed,

@@ -275,9 +275,22 @@ impl ReadModel for Devices {
 
     fn needs(_: Family, kind: &str) -> Need {
         match kind {
-            "AccessChanged" | "RecoveryPasswordSet" | "ChallengeMet" | "BackupRequestsSet" => {
-                Need::Nothing
-            }
+            "AccessChanged"
+            | "IdentityKeySet"
+            | "RegistrationLockChanged"
+            | "RecoveryPasswordSet"
+            | "RecoveryPasswordDropped"
+            | "UsernameReservationSet"
+            | "UsernameConfirmed"
+            | "UsernameDropped"
+            | "UsernameLinkChanged"
+            | "TotpKeyGenerated"
+            | "TotpKeyConfirmed"
+            | "TotpKeyMetadataSet"
+            | "TotpKeyRemoved"
+            | "ZkCredentialKeySet"
+            | "BackupRequestsSet"
+            | "ChallengeMet" => Need::Nothing,
             "AttributesChanged" | "NumberChanged" => Need::Sealed,
             _ => Need::Clear,
         }

@@ -185,15 +185,18 @@ impl ReadModel for Inbox {
     type Changes = Changes;
 
     /// Of accounts only what empties mailboxes.
-    fn needs(_: Family, kind: &str) -> Need {
-        match kind {
-            "AccountRegistered"
-            | "AttributesChanged"
-            | "AccessChanged"
-            | "DeviceSeen"
-            | "PushTokenChanged"
-            | "DeviceFetchesMessages"
-            | "MessageReported" => Need::Nothing,
+    fn needs(family: Family, kind: &str) -> Need {
+        match (family, kind) {
+            (
+                Family::Account,
+                "AccountRegistered"
+                | "AttributesChanged"
+                | "AccessChanged"
+                | "DeviceSeen"
+                | "PushTokenChanged"
+                | "DeviceFetchesMessages",
+            )
+            | (Family::Mailbox, "MessageReported") => Need::Nothing,
             _ => Need::Sealed,
         }
     }

@@ -199,9 +199,9 @@ impl ReadModel for PreKeys {
 
     type Changes = Changes;
 
-    fn needs(_: Family, kind: &str) -> Need {
-        match kind {
-            "AttributesChanged" | "DeviceSeen" => Need::Nothing,
+    fn needs(family: Family, kind: &str) -> Need {
+        match (family, kind) {
+            (Family::Account, "AttributesChanged" | "DeviceSeen") => Need::Nothing,
             _ => Need::Sealed,
         }
     }

@@ -130,9 +130,9 @@ impl ReadModel for Profiles {
 
     type Changes = Changes;
 
-    fn needs(_: Family, kind: &str) -> Need {
-        match kind {
-            "AttributesChanged" | "DeviceSeen" => Need::Nothing,
+    fn needs(family: Family, kind: &str) -> Need {
+        match (family, kind) {
+            (Family::Account, "AttributesChanged" | "DeviceSeen") => Need::Nothing,
             _ => Need::Sealed,
         }
     }

@@ -6,7 +6,7 @@ use events::codec::{AnyEvent, Fact};
 use events::verification::{Proof, SessionStarted, Transport, VerificationEvent};
 use events::{Family, Pni, Position, SessionId, Timestamp};
 use sqlx::PgConnection;
-use subscription::Unfit;
+use subscription::{Need, Unfit};
 
 use super::{Checks, Sends, TABLE, VerificationSession, row};
 use crate::drafts::{Drafts, Entity, Rows as _};
@@ -200,6 +200,14 @@ impl ReadModel for VerificationSessions {
     const TABLES: &'static [&'static str] = &[TABLE];
 
     type Changes = Changes;
+
+    fn needs(family: Family, kind: &str) -> Need {
+        match (family, kind) {
+            (Family::Account, "AttributesChanged" | "DeviceSeen") => Need::Nothing,
+            (Family::Verification, "SessionStarted") => Need::Clear,
+            _ => Need::Sealed,
+        }
+    }
 
     fn fold(facts: &[&Fact]) -> Result<Changes, Unfit> {
         let mut changes = Changes::default();

@@ -8,7 +8,11 @@
 mod account_activity;
 mod accounts;
 mod devices;
+#[path = "../../../events/tests/samples/mod.rs"]
+#[allow(dead_code, reason = "of the samples only the list of all is needed")]
+mod every_kind;
 mod inbox;
+mod needs;
 mod pre_keys;
 mod profiles;
 mod splits;

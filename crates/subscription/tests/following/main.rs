@@ -6,6 +6,7 @@
 )]
 
 mod connections;
+mod decoding;
 mod leases;
 mod live;
 mod poison;

@@ -114,10 +114,7 @@ impl<E: Entity> Drafts<E> {
 
     /// Forgets the drafts in a range of keys: their rows are deleted before anything is loaded or stored.
     pub(crate) fn forget(&mut self, keys: impl RangeBounds<E::Key>) {
-        let doomed: Vec<_> = self.0.range(keys).map(|(key, _)| *key).collect();
-        for key in doomed {
-            self.0.remove(&key);
-        }
+        self.0.extract_if(keys, |_, _| true).for_each(drop);
     }
 
     /// Removes the wholly known rows that `doomed` picks. Those that are not known here are deleted in the table, before

@@ -1,6 +1,7 @@
 //! From events to counts.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -84,13 +85,15 @@ impl Changes {
         let AccountEvent::AccountDeleted(_) = event else {
             return self.add(aci, fact, |counts| counts.changes += 1);
         };
-        let days = (aci, Day(0))..=(aci, Day(u32::MAX));
-        let gone: Vec<_> = self.added.range(days).map(|(key, _)| *key).collect();
-        for key in gone {
-            self.added.remove(&key);
-        }
+        let gone = self.added.extract_if(days_of(aci), |_, _| true);
+        gone.for_each(drop);
         self.wiped.push(aci);
     }
+}
+
+/// The keys of an account's rows.
+fn days_of(aci: Aci) -> RangeInclusive<Key> {
+    (aci, Day(0))..=(aci, Day(u32::MAX))
 }
 
 fn sender(message: &MessageQueued) -> Option<Aci> {
@@ -163,11 +166,7 @@ impl Whole for AccountActivity {
     fn keep(rows: &mut Self::Rows, facts: &[&Fact]) -> Result<(), Unfit> {
         let changes = Self::fold(facts)?;
         for aci in changes.wiped {
-            let days = (aci, Day(0))..=(aci, Day(u32::MAX));
-            let gone: Vec<_> = rows.range(days).map(|(key, _)| *key).collect();
-            for key in gone {
-                rows.remove(&key);
-            }
+            rows.extract_if(days_of(aci), |_, _| true).for_each(drop);
         }
         count(rows, changes.added);
         Ok(())

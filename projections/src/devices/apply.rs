@@ -168,10 +168,7 @@ impl DeviceRows for Changes {
 
 impl DeviceRows for BTreeMap<(Aci, DeviceId), Device> {
     fn wipe(&mut self, aci: Aci) {
-        let gone: Vec<_> = self.range(of(aci)).map(|(key, _)| *key).collect();
-        for key in gone {
-            Rows::remove(self, key);
-        }
+        self.extract_if(of(aci), |_, _| true).for_each(drop);
     }
 
     fn lock(&mut self, aci: Aci) {

@@ -73,18 +73,11 @@ impl Mailboxes {
         places: std::ops::RangeInclusive<Place>,
         doomed: impl Fn(Generation) -> bool,
     ) {
-        let gone: Vec<_> = self
+        let gone = self
             .waiting
-            .range(places)
-            .map(|(place, _)| *place)
-            .collect();
-        for place in gone
-            .into_iter()
-            .filter(|(_, _, generation, _)| doomed(*generation))
-        {
-            if let Some(waiting) = self.waiting.remove(&place) {
-                self.places.remove(&(waiting.address, waiting.entry.guid));
-            }
+            .extract_if(places, |(_, _, generation, _), _| doomed(*generation));
+        for (_, waiting) in gone {
+            self.places.remove(&(waiting.address, waiting.entry.guid));
         }
     }
 }
